@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reader and writer of record streams, whatever the format. A tool opens them through
+ * formats/formats.h; the binary form and its JSONL twin live in the library.
+ *
+ * Records are borrowed until the next call. To keep one longer, take a reference to its block:
+ * tr_reader_hold() right after tr_reader_next(), a copy of the struct, tr_block_unref() when done.
+ */
+#ifndef LIBTRACE_STREAM_H
+#define LIBTRACE_STREAM_H
+
+#include "libtrace/block.h"
+#include "libtrace/meta.h"
+
+struct tr_reader;
+struct tr_writer;
+
+/* --- reading ----------------------------------------------------------------------------- */
+
+/* 1 = *rec filled (a request; series and events are passed over), 0 = end, < 0 = error. */
+int tr_reader_next(struct tr_reader *r, const struct tr_rec **rec, struct tr_err *err);
+/* A whole block of any kind, a reference for the caller; do not mix with tr_reader_next. */
+int tr_reader_block(struct tr_reader *r, struct tr_block **b, struct tr_err *err);
+struct tr_block *tr_reader_hold(struct tr_reader *r);
+
+const struct tr_head *tr_reader_head(const struct tr_reader *r); /* valid from open */
+/* After 0: the trailer. Counts and content hash were recomputed from what was read; for a stream
+ * without a trailer state is "cut". For a foreign source it is made by the reader. */
+const struct tr_tail *tr_reader_tail(const struct tr_reader *r);
+const char *tr_reader_name(const struct tr_reader *r);
+void tr_reader_close(struct tr_reader *r); /* NULL is fine */
+
+/* --- writing ----------------------------------------------------------------------------- */
+
+int tr_writer_put(struct tr_writer *w, const struct tr_rec *rec, struct tr_err *err);
+int tr_writer_put_series(struct tr_writer *w, const struct tr_series *s, struct tr_err *err);
+int tr_writer_put_event(struct tr_writer *w, const struct tr_event *e, struct tr_err *err);
+/* Takes the caller's reference, also on failure. */
+int tr_writer_block(struct tr_writer *w, struct tr_block *b, struct tr_err *err);
+/* Hand everything so far to the output. */
+int tr_writer_flush(struct tr_writer *w, struct tr_err *err);
+/* The caller sets what the writer cannot know (sources, style, state, verdict, skipped); counts, sums
+ * and content hash are the writer's. Call once, before finish. */
+struct tr_tail *tr_writer_tail(struct tr_writer *w);
+/* Write the trailer, flush, commit the output, free. Nothing is done until it returns 0. */
+int tr_writer_finish(struct tr_writer *w, struct tr_err *err);
+/* Give up: remove the unfinished output, free. NULL is fine. */
+void tr_writer_abort(struct tr_writer *w);
+
+#endif
