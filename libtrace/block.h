@@ -13,7 +13,7 @@
 struct tr_column {
 	const struct tr_field *field;
 	uint32_t count;       /* values present */
-	uint64_t *present;    /* bitmap over the rows; NULL: present in every row */
+	uint64_t *present;    /* bitmap over the rows; NULL: the first `count` rows have it, the others not */
 	uint64_t *v;          /* count entries: raw bits; STR: offset << 32 | length, into block->bytes;
 	                         LIST: offset << 32 | length, into block->pool */
 	uint32_t cap;

@@ -19,13 +19,15 @@ struct tr_writer;
 
 /* 1 = *rec filled (a request; series and events are passed over), 0 = end, < 0 = error. */
 int tr_reader_next(struct tr_reader *r, const struct tr_rec **rec, struct tr_err *err);
-/* A whole block of any kind, a reference for the caller; do not mix with tr_reader_next. */
+/* A whole block of any kind, a reference for the caller; do not mix with tr_reader_next. A block without rows
+ * means that nothing has come for a while: a moment to look at signals. */
 int tr_reader_block(struct tr_reader *r, struct tr_block **b, struct tr_err *err);
 struct tr_block *tr_reader_hold(struct tr_reader *r);
 
 const struct tr_head *tr_reader_head(const struct tr_reader *r); /* valid from open */
-/* After 0: the trailer. Counts and content hash were recomputed from what was read; for a stream
- * without a trailer state is "cut". For a foreign source it is made by the reader. */
+/* After 0 or an error: the trailer. Counts, sums and inversions come from what was read. A binary or JSONL stream was also held
+ * against the trailer stored in it (a difference is an error) and has its content hash; one that ends without a trailer
+ * gives -TR_ECUT after its last record, and state "cut". For a foreign source the reader makes the facts. */
 const struct tr_tail *tr_reader_tail(const struct tr_reader *r);
 const char *tr_reader_name(const struct tr_reader *r);
 void tr_reader_close(struct tr_reader *r); /* NULL is fine */

@@ -11,26 +11,26 @@
 #include <stdio.h>
 
 enum cli_type {
-	CLI_FLAG,      /* int: set to 1; --no-NAME sets 0 where negatable */
-	CLI_STRING,    /* const char * */
-	CLI_U64,       /* uint64_t, "10k" "64Ki" allowed */
-	CLI_DURATION,  /* int64_t nanoseconds */
-	CLI_RATIO,     /* struct tr_ratio */
-	CLI_FORMAT,    /* const struct tr_format * */
-	CLI_SKIP_BAD,  /* uint64_t, argument optional: --skip-bad or --skip-bad=N */
-	CLI_CHOICE,    /* int: index in choices ("nearest|linear") */
-	CLI_LIST,      /* struct cli_list: may be given several times */
+	CLI_FLAG,     /* int: set to 1; --no-NAME sets 0 where negatable */
+	CLI_STRING,   /* const char * */
+	CLI_U64,      /* uint64_t, "10k" "64Ki" allowed */
+	CLI_DURATION, /* int64_t nanoseconds */
+	CLI_RATIO,    /* struct tr_ratio */
+	CLI_FORMAT,   /* const struct tr_format * */
+	CLI_SKIP_BAD, /* uint64_t, argument optional: --skip-bad or --skip-bad=N */
+	CLI_CHOICE,   /* int: index in choices ("nearest|linear") */
+	CLI_LIST,     /* struct cli_list: may be given several times */
 };
 
 struct cli_option {
-	const char *name;     /* long name without -- */
-	char letter;          /* short form, 0 = none */
+	const char *name; /* long name without -- */
+	char letter;      /* short form, 0 = none */
 	enum cli_type type;
 	void *to;
-	const char *arg;      /* word for the argument in help, NULL for flags */
-	const char *help;     /* one or two lines, no newline; the same text stands in the man page */
-	const char *choices;  /* CLI_CHOICE */
-	int negatable;        /* CLI_FLAG: --no-NAME too */
+	const char *arg;     /* word for the argument in help, NULL for flags */
+	const char *help;    /* one or two lines, no newline; the same text stands in the man page */
+	const char *choices; /* CLI_CHOICE */
+	int negatable;       /* CLI_FLAG: --no-NAME too */
 };
 struct cli_list {
 	const char *v[64];
@@ -38,20 +38,21 @@ struct cli_list {
 };
 
 struct cli_tool {
-	const char *name;        /* "trace-convert" */
-	const char *synopsis;    /* "[options] [file...]" */
-	const char *summary;     /* one line */
-	const char *epilog;      /* examples, shown after the options; NULL = none */
-	struct cli_option *options; /* own options, ends with name NULL; --help --version -q --progress come by themselves */
-	int max_files;           /* operands allowed; -1 = any number */
+	const char *name;     /* "trace-convert" */
+	const char *synopsis; /* "[options] [file...]" */
+	const char *summary;  /* one line */
+	const char *epilog;   /* examples, shown after the options; NULL = none */
+	struct cli_option *
+	    options; /* own options, ends with name NULL; --help --version -q --progress come by themselves */
+	int max_files; /* operands allowed; -1 = any number */
 };
 
 struct cli_args {
 	char **files;
 	int nfiles;
-	char *line;              /* the options as given, secrets redacted: for head.options */
+	char *line; /* the options as given, secrets redacted: for head.options */
 	int quiet;
-	int progress;            /* decided: show progress */
+	int progress; /* decided: show progress */
 };
 
 /* Parses argv; answers --help, --version, --help-man, --completion and exits on them; a usage error ends with 2 and

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The report for a terminal of 80 columns.
+ */
+#include "tools/report.h"
+#include "tools/summarize/summarize.h"
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { WIDTH = 80, NAME = 40, GROUP = 14, SOURCES = 5 };
+
+static const char *strong = "", *plain = "";
+
+/* --- what it is ------------------------------------------------------------------------------ */
+
+static void sources(const struct sum *s)
+{
+	char name[REP_SAFE(NAME)], format[REP_SAFE(NAME)];
+	for (unsigned i = 0; i < s->nsources && i < SOURCES; i++) {
+		const struct sum_source *v = &s->sources[i];
+		rep_safe((struct tr_slice){v->name, strlen(v->name)}, NAME, name);
+		printf("%s%s%s", strong, name, plain);
+		if (v->format)
+			printf("  %s", rep_safe((struct tr_slice){v->format, strlen(v->format)}, 12, format));
+		if (v->sha256[0])
+			printf("  sha256 %.12s", v->sha256);
+		putchar('\n');
+	}
+	if (s->nsources > SOURCES)
+		printf("and %u more\n", s->nsources - SOURCES);
+	if (strcmp(s->state, "complete") != 0)
+		printf("%sTHE INPUT IS %s%s: figures are of what was read\n", strong,
+		       s->state[0] == 'i'   ? "INTERRUPTED"
+		       : s->state[0] == 'c' ? "CUT"
+		                            : "DAMAGED",
+		       plain);
+	if (s->verdict) {
+		printf("verdict %s", rep_safe((struct tr_slice){s->verdict, strlen(s->verdict)}, 12, format));
+		if (s->reasons)
+			printf(": %s",
+			       rep_safe((struct tr_slice){s->reasons, strlen(s->reasons)}, NAME, name));
+		putchar('\n');
+	}
+}
+
+static void totals(const struct sum *s)
+{
+	char a[REP_TEXT], b[REP_TEXT];
+	double span = sum_set_span(&s->all), rate = sum_set_rate(&s->all);
+	printf("%s %s", rep_thousands(s->all.records, a), s->all.records == 1 ? "request" : "requests");
+	if (!isnan(span))
+		printf(" in %s", rep_span(span, a));
+	if (!isnan(rate))
+		printf(", %s/s", rep_short(rate, a));
+	if (s->sessions.overflow)
+		printf(", more than %s sessions", rep_thousands(SUM_SESSIONS_MAX, a));
+	else if (s->sessions.cap || s->sessions.zero)
+		printf(", %s sessions", rep_thousands(s->sessions.n + (unsigned)s->sessions.zero, a));
+	putchar('\n');
+	printf("tokens: input %s, output %s", rep_thousands(tr_dist_moments(s->all.d[SUM_IN]).sum, a),
+	       rep_thousands(tr_dist_moments(s->all.d[SUM_OUT]).sum, b));
+	for (unsigned i = SUM_IN; i <= SUM_OUT; i++)
+		if (s->zeros[i])
+			printf(", %s with no %s", rep_thousands(s->zeros[i], a), sum_dists[i].label);
+	putchar('\n');
+	if (s->skipped)
+		printf("%s rows were skipped\n", rep_thousands(s->skipped, a));
+	if (s->series || s->events)
+		printf("%s series points, %s events\n", rep_thousands(s->series, a),
+		       rep_thousands(s->events, b));
+}
+
+/* --- distributions ----------------------------------------------------------------------------- */
+
+static void cell(enum sum_dist which, double v)
+{
+	char text[REP_TEXT];
+	printf(" %6s", which == SUM_GAP ? rep_short_ns(v, text) : rep_short(v, text));
+}
+
+static void distributions(const struct sum *s)
+{
+	static const unsigned shown[] = {1, 3, 5, 7, 8}; /* of sum_percentiles */
+	enum { SHOWN = sizeof(shown) / sizeof(shown[0]) };
+	double error = 0;
+	char text[REP_TEXT];
+	printf("\n%s            mean     sd     cv    min", strong);
+	for (unsigned i = 0; i < SHOWN; i++)
+		printf(" %6s", shown[i] == 8 ? "p99.9" : sum_percentiles[shown[i]].key);
+	printf("    max%s\n", plain);
+	for (unsigned d = 0; d < SUM_DISTS; d++) {
+		struct sum_figures f = sum_set_read(&s->all, d, s->method);
+		int any = f.m.count > 0;
+		printf("%-9s", sum_dists[d].label);
+		cell(d, f.m.mean);
+		cell(d, f.m.sd);
+		printf(" %6s", rep_short(f.m.cv, text));
+		cell(d, any ? (double)f.m.min : NAN);
+		for (unsigned i = 0; i < SHOWN; i++)
+			cell(d, f.p[shown[i]]);
+		cell(d, any ? (double)f.m.max : NAN);
+		putchar('\n');
+		error = f.error > error ? f.error : error;
+	}
+	if (error > 0)
+		printf("percentiles are off by %.2g %% at most: too many distinct values for exact ones\n",
+		       error * 100);
+}
+
+/* --- burstiness -------------------------------------------------------------------------------- */
+
+static void burstiness(const struct sum *s)
+{
+	const struct sum_arrivals *a = &s->arrivals;
+	char t[6][REP_TEXT];
+	if (a->placed == 0)
+		return;
+	printf("\n%swindow       number      empty     min    mean     max   (which)    var/mean%s\n", strong,
+	       plain);
+	uint64_t span = (uint64_t)s->all.before - (uint64_t)a->origin;
+	for (unsigned i = 0; i < SUM_WINDOWS; i++) {
+		struct sum_window_figures f = sum_window_read(a, &a->windows[i], span);
+		printf("%4llu s  %11s %10s %7s %7s %7s %9s %11s\n", (unsigned long long)sum_widths_s[i],
+		       rep_thousands(f.windows, t[0]), rep_thousands(f.empty, t[1]),
+		       rep_short((double)f.min, t[2]), rep_short((double)a->placed / (double)f.windows, t[3]),
+		       rep_short((double)f.max, t[4]), rep_thousands(f.max_index, t[5]),
+		       isnan(f.dispersion) ? "-" : rep_short(f.dispersion, (char[REP_TEXT]){0}));
+	}
+	printf("%s inversions, %s ties\n", rep_thousands(s->inversions, t[0]), rep_thousands(a->ties, t[1]));
+	if (a->late)
+		printf(
+		    "not sorted: %s arrivals came too late to be placed; gaps and windows are approximate\n",
+		    rep_thousands(a->late, t[0]));
+}
+
+/* --- names, groups ------------------------------------------------------------------------------- */
+
+static void names(const struct sum_names *m)
+{
+	const struct sum_name *top[SUM_TOP];
+	char name[REP_SAFE(NAME)], n[REP_TEXT];
+	if (m->records == 0)
+		return;
+	printf("%-9s", m->label);
+	if (m->overflow) {
+		printf("more than %d\n", SUM_NAMES_MAX);
+		return;
+	}
+	unsigned shown = sum_names_top(m, top), at = 9;
+	for (unsigned i = 0; i < shown; i++) {
+		rep_safe((struct tr_slice){top[i]->text, top[i]->n}, NAME, name);
+		rep_thousands(top[i]->records, n);
+		unsigned width = 2 + rep_width(name) + 1 + (unsigned)strlen(n);
+		if (at + width > WIDTH) {
+			printf("\n%9s", "");
+			at = 9;
+		}
+		printf("%s%s %s", at == 9 ? "" : ", ", name, n);
+		at += width;
+	}
+	if (m->n > shown)
+		printf("%sof %u", at + 10 > WIDTH ? "\n         " : ", ", m->n);
+	putchar('\n');
+}
+
+char *sum_group_name(const struct sum_by *by, const struct sum_group *g, unsigned width, char *out)
+{
+	size_t size = REP_SAFE((size_t)width);
+	if (!g->has_key)
+		snprintf(out, size, "(none)");
+	else if (g->text)
+		return rep_safe((struct tr_slice){g->text, g->n}, width, out);
+	else if (by->field && by->field->type == TR_TYPE_U64)
+		snprintf(out, size, "%llu", (unsigned long long)g->key);
+	else
+		snprintf(out, size, "%lld", (long long)g->key);
+	return out;
+}
+
+static void groups(const struct sum *s)
+{
+	const struct sum_groups *g = s->groups;
+	char name[REP_SAFE(GROUP)], t[REP_TEXT], title[REP_SAFE(GROUP)];
+	if (!g)
+		return;
+	rep_safe((struct tr_slice){g->by.text, strlen(g->by.text)}, GROUP, title);
+	printf("\n%s%-*s  records   rate/s    in mean    p50    p99   out mean  p50    p99 gap cv%s\n",
+	       strong, GROUP, title, plain);
+	for (unsigned i = 0; i < g->n; i++) {
+		const struct sum_set *set = &g->v[i].set;
+		rep_pad(sum_group_name(&g->by, &g->v[i], GROUP, name), GROUP, 1);
+		printf(" %8s", rep_short((double)set->records, t));
+		printf(" %8s ", rep_short(sum_set_rate(set), t));
+		for (unsigned d = SUM_IN; d <= SUM_OUT; d++) {
+			struct sum_figures f = sum_set_read(set, d, s->method);
+			cell(d, f.m.mean);
+			cell(d, f.p[3]);
+			cell(d, f.p[7]);
+		}
+		printf(" %6s\n", rep_short(sum_set_read(set, SUM_GAP, s->method).m.cv, t));
+	}
+}
+
+void sum_text(const struct sum *s)
+{
+	if (rep_colour()) {
+		strong = "\033[1m";
+		plain = "\033[0m";
+	}
+	sources(s);
+	totals(s);
+	distributions(s);
+	burstiness(s);
+	for (unsigned i = 0; i < SUM_NAMED; i++)
+		names(&s->names[i]);
+	groups(s);
+	sum_chart_lengths(s, strong, plain);
+	sum_chart_rate(s, strong, plain);
+}
