@@ -143,8 +143,8 @@ lint: deps-full ready tidy ## clang-format, clang-tidy and the checks of the hou
 	$(Q)clang-format --dry-run -Werror $(C_FILES)
 	$(Q)tests/run.sh $(O) house
 tidy: deps-full
-	$(Q)printf '%s\n' $(filter %.c,$(C_FILES)) | xargs -n 4 -P $$(nproc) sh -c \
-	    'clang-tidy --quiet "$$@" -- $(subst ",\",$(STD)) 2>/dev/null' sh
+	$(Q)printf '%s\n' $(filter-out tests/%,$(filter %.c,$(C_FILES))) | \
+	    xargs -P $$(nproc) -I{} clang-tidy --quiet {} -- $(STD) 2> /dev/null
 
 fuzz: deps-full ## fuzz every tests/fuzz/fuzz_*.c for FUZZ_SECONDS in all, or FUZZ_EACH each
 	$(Q)$(MAKE) --no-print-directory CC=clang O=$(O)/fuzz SAN=fuzzer-no-link,address,undefined CFLAGS='-O1 -g' fuzzers

@@ -29,10 +29,10 @@ struct style {
 	struct tr_buf sep, eol;
 	int bom;
 	struct tr_when_form form;
-	int omit_zero;        /* a fraction of zero is left out, with its point */
+	int omit_zero; /* a fraction of zero is left out, with its point */
 	unsigned ncols;
 	unsigned char role[CSVIO_COLS_MAX];
-	struct tr_buf names;  /* of the columns; name_at as in csvio */
+	struct tr_buf names; /* of the columns; name_at as in csvio */
 	uint32_t name_at[CSVIO_COLS_MAX + 1];
 };
 
@@ -111,9 +111,10 @@ static int style_print(const struct style *st, struct tr_buf *b)
 	if (rc == 0)
 		rc = tr_json_quote(b, of_buf(&st->eol));
 	if (rc == 0)
-		rc = tr_buf_printf(b, ",\"bom\":%s,\"time_separator\":\"%c\",\"digits\":%d,\"zone\":\"%s\",\"omit_zero\":%s",
-		                   st->bom ? "true" : "false", st->form.sep, st->form.digits, st->form.zone,
-		                   st->omit_zero ? "true" : "false");
+		rc = tr_buf_printf(
+		    b, ",\"bom\":%s,\"time_separator\":\"%c\",\"digits\":%d,\"zone\":\"%s\",\"omit_zero\":%s",
+		    st->bom ? "true" : "false", st->form.sep, st->form.digits, st->form.zone,
+		    st->omit_zero ? "true" : "false");
 	for (unsigned i = 0; i < st->ncols && rc == 0; i++) {
 		rc = tr_buf_str(b, i ? "," : ",\"columns\":[");
 		if (rc == 0)
@@ -183,7 +184,8 @@ static int style_member(struct style *st, struct tr_json *j, struct tr_slice key
 		st->omit_zero = t == TR_JSON_TRUE;
 	else if (tr_slice_eq(key, "time_separator") && t == TR_JSON_STRING && j->s.n == 1)
 		st->form.sep = *j->s.p;
-	else if (tr_slice_eq(key, "digits") && t == TR_JSON_NUMBER && !tr_num_u64(j->s, &digits) && digits <= 9)
+	else if (tr_slice_eq(key, "digits") && t == TR_JSON_NUMBER && !tr_num_u64(j->s, &digits) &&
+	         digits <= 9)
 		st->form.digits = (int)digits;
 	else
 		return tr_json_skip(j, t, NULL);
@@ -200,8 +202,8 @@ static int style_parse(struct style *st, const char *json, struct tr_err *err)
 	t = tr_json_next(&j);
 	while (rc == 0 && t != TR_JSON_ERROR && (t = tr_json_next(&j)) == TR_JSON_KEY)
 		rc = style_member(st, &j, j.s);
-	if (rc == 0 && t == TR_JSON_CLOSE && (st->form.sep == ' ' || st->form.sep == 'T') && st->sep.n && st->eol.n &&
-	    has_role(st, STAMP) && has_role(st, IN_TOKENS) && has_role(st, OUT_TOKENS))
+	if (rc == 0 && t == TR_JSON_CLOSE && (st->form.sep == ' ' || st->form.sep == 'T') && st->sep.n &&
+	    st->eol.n && has_role(st, STAMP) && has_role(st, IN_TOKENS) && has_role(st, OUT_TOKENS))
 		return 0;
 	tr_fail(err, TR_EDATA, "the head holds no style that azure understands");
 	tr_err_value(err, json, strlen(json));
@@ -265,7 +267,9 @@ static int survey_first(struct style *st, struct tr_slice raw)
 	st->eol.n = st->sep.n = 0;
 	if (eol < raw.n && tr_buf_add(&st->eol, raw.p + eol, raw.n - eol) < 0)
 		return -1;
-	if (eol == raw.n && tr_buf_str(&st->eol, st->header.n > 1 && st->header.p[st->header.n - 2] == '\r' ? "\r\n" : "\n") < 0)
+	if (eol == raw.n &&
+	    tr_buf_str(&st->eol, st->header.n > 1 && st->header.p[st->header.n - 2] == '\r' ? "\r\n" : "\n") <
+	        0)
 		return -1;
 	if (!comma)
 		return tr_buf_char(&st->sep, ',');
@@ -273,7 +277,8 @@ static int survey_first(struct style *st, struct tr_slice raw)
 		from--;
 	for (to = (size_t)(comma - raw.p) + 1; to < raw.n && (raw.p[to] == ' ' || raw.p[to] == '\t');)
 		to++;
-	return to - from > st->sep.max ? tr_buf_char(&st->sep, ',') : tr_buf_add(&st->sep, raw.p + from, to - from);
+	return to - from > st->sep.max ? tr_buf_char(&st->sep, ',')
+	                               : tr_buf_add(&st->sep, raw.p + from, to - from);
 }
 
 static const char *survey_row(void *self, unsigned *col)
@@ -346,7 +351,7 @@ struct reader {
 	struct style st;
 	int64_t epoch, origin;
 	int has_origin;
-	int plain;           /* the cells so far are spelled as the writer would spell them */
+	int plain; /* the cells so far are spelled as the writer would spell them */
 	unsigned stamp_col;
 	uint64_t id;
 	struct tr_buf extra; /* of the row at hand */
@@ -363,7 +368,8 @@ static const char *take_stamp(struct reader *r, struct tr_slice s)
 		return why;
 	if (r->st.omit_zero && r->epoch % SECOND_NS == 0)
 		digits = 0;
-	r->plain &= form.digits == digits && form.sep == style->sep && memcmp(form.zone, style->zone, sizeof(form.zone)) == 0;
+	r->plain &= form.digits == digits && form.sep == style->sep &&
+	            memcmp(form.zone, style->zone, sizeof(form.zone)) == 0;
 	return NULL;
 }
 
@@ -455,7 +461,8 @@ static int set_end_style(struct csvio *io, struct tr_err *err)
 		rc = tr_json_quote(&b, rest);
 	if (rc == 0)
 		rc = tr_buf_add(&b, "}", 2); /* with the NUL */
-	rc = rc < 0 ? tr_fail(err, (enum tr_code) - rc, "no memory for the trailer") : tr_meta_set(&io->tail.style, b.p, err);
+	rc = rc < 0 ? tr_fail(err, (enum tr_code) - rc, "no memory for the trailer")
+	            : tr_meta_set(&io->tail.style, b.p, err);
 	tr_buf_free(&b);
 	return rc;
 }
@@ -554,17 +561,17 @@ struct member { /* of the object in `extra`; raw JSON */
 
 struct writer {
 	struct style st;
-	int spelled;             /* by the style of the source, else in the form of 2023 */
+	int spelled; /* by the style of the source, else in the form of 2023 */
 	int header_done, eol_due;
 	int64_t origin;
 	int day_known;
-	int64_t day;             /* epoch of the local midnight before the last stamp */
-	char date[11];           /* "2023-11-16 " */
-	struct tr_buf buf;       /* rows on their way out */
+	int64_t day;       /* epoch of the local midnight before the last stamp */
+	char date[11];     /* "2023-11-16 " */
+	struct tr_buf buf; /* rows on their way out */
 	struct tr_buf cell;
 	struct member members[CSVIO_COLS_MAX];
 	unsigned nmembers, next_member;
-	uint64_t can;            /* mask of the fields that have a place */
+	uint64_t can; /* mask of the fields that have a place */
 	uint64_t lost[TR_REC_NFIELDS], cut, other[TR_KINDS];
 	void (*warn)(void *ctx, const struct tr_err *err);
 	void *warn_ctx;
@@ -574,9 +581,10 @@ enum { WRITE_AT = 1 << 18, CELL_MAX = 128 /* separator and any cell that is not 
 
 static char *put_two(char *p, unsigned v)
 {
-	static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
-	                            "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
-	                            "8081828384858687888990919293949596979899";
+	static const char pairs[] =
+	    "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+	    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+	    "8081828384858687888990919293949596979899";
 
 	memcpy(p, pairs + (size_t)v * 2, 2);
 	return p + 2;
@@ -610,7 +618,8 @@ static uint64_t new_day(struct writer *w, int64_t epoch)
 
 static char *put_stamp(struct writer *w, char *p, int64_t epoch)
 {
-	static const uint32_t scale[10] = {1000000000, 100000000, 10000000, 1000000, 100000, 10000, 1000, 100, 10, 1};
+	static const uint32_t scale[10] = {1000000000, 100000000, 10000000, 1000000, 100000,
+	                                   10000,      1000,      100,      10,      1};
 	const struct tr_when_form *form = &w->st.form;
 	size_t zone = strlen(form->zone);
 	uint64_t ns;
@@ -680,7 +689,8 @@ static int put_header(struct writer *w, const struct tr_block *b, struct tr_err 
 {
 	int rc = w->spelled ? 0 : default_style(w, b && b->col_of[TR_F_images] >= 0);
 
-	w->can = TR_BIT(id) | TR_BIT(arrival_ns) | TR_BIT(in_tokens) | TR_BIT(out_tokens) | TR_BIT(source_row);
+	w->can =
+	    TR_BIT(id) | TR_BIT(arrival_ns) | TR_BIT(in_tokens) | TR_BIT(out_tokens) | TR_BIT(source_row);
 	if (has_role(&w->st, IMAGES))
 		w->can |= TR_BIT(images);
 	if (has_role(&w->st, EXTRA))
@@ -926,8 +936,8 @@ static void tell_lost(struct writer *w)
 	w->cell.n = 0;
 	for (unsigned i = 0; i < TR_REC_NFIELDS; i++)
 		if (w->lost[i]) {
-			tr_buf_printf(&w->cell, "%s%s (%" PRIu64 " records)", comma, tr_schemas[TR_REQUEST].fields[i].name,
-			              w->lost[i]);
+			tr_buf_printf(&w->cell, "%s%s (%" PRIu64 " records)", comma,
+			              tr_schemas[TR_REQUEST].fields[i].name, w->lost[i]);
 			comma = ", ";
 		}
 	if (w->cut) {
@@ -936,7 +946,8 @@ static void tell_lost(struct writer *w)
 	}
 	for (unsigned k = TR_SERIES; k < TR_KINDS; k++)
 		if (w->other[k]) {
-			tr_buf_printf(&w->cell, "%s%" PRIu64 " %s records", comma, w->other[k], tr_schemas[k].name);
+			tr_buf_printf(&w->cell, "%s%" PRIu64 " %s records", comma, w->other[k],
+			              tr_schemas[k].name);
 			comma = ", ";
 		}
 	if (w->cell.n && tr_buf_char(&w->cell, '\0') == 0)
@@ -972,10 +983,11 @@ static void azure_write_free(void *self)
 	free(w);
 }
 
-int tr_azure_create(struct tr_writer **out, struct tr_out *to, const struct tr_head *head, const struct tr_write_opts *o,
-                    struct tr_err *err)
+int tr_azure_create(struct tr_writer **out, struct tr_out *to, const struct tr_head *head,
+                    const struct tr_write_opts *o, struct tr_err *err)
 {
-	static const struct tr_writer_ops ops = {azure_write_begin, azure_write_block, azure_write_end, azure_write_free};
+	static const struct tr_writer_ops ops = {azure_write_begin, azure_write_block, azure_write_end,
+	                                         azure_write_free};
 	struct writer *w = calloc(1, sizeof(*w));
 
 	if (!w) {

@@ -81,7 +81,8 @@ static int unknown_field(struct tr_slice key, struct tr_err *err)
 {
 	const struct tr_field *near = tr_field_nearest(schema, key);
 
-	tr_fail(err, TR_EUSAGE, near ? "no such field; did you mean %s?" : "no such field%s", near ? near->name : "");
+	tr_fail(err, TR_EUSAGE, near ? "no such field; did you mean %s?" : "no such field%s",
+	        near ? near->name : "");
 	tr_err_field(err, "map", 3);
 	tr_err_value(err, key.p, key.n);
 	return -TR_EUSAGE;
@@ -215,7 +216,7 @@ struct reader {
 	int col_of[TR_REC_NFIELDS]; /* -1 = not mapped */
 	int own;                    /* our own csv: offsets in ns, taken as they are */
 	int has_base;
-	int64_t base;               /* what is taken off every stamp */
+	int64_t base; /* what is taken off every stamp */
 	uint64_t id;
 	struct tr_buf extra, bytes, pool;
 	struct late late[TR_REC_NFIELDS];
@@ -301,8 +302,10 @@ static const char *csv_cell(void *self, unsigned i, struct tr_slice s)
 	struct reader *r = self;
 	struct column *col = &r->col[i];
 
-	if (i == 0)
-		r->nlate = 0, r->extra.n = r->bytes.n = r->pool.n = 0;
+	if (i == 0) {
+		r->nlate = 0;
+		r->extra.n = r->bytes.n = r->pool.n = 0;
+	}
 	if (!col->field)
 		return csvio_add_extra(&r->extra, csvio_name(&r->io, i), s) < 0 ? "too long" : NULL;
 	if (col->field->type != TR_TYPE_STR && col->field->type != TR_TYPE_LIST)
@@ -352,9 +355,10 @@ static const char *csv_row(void *self, unsigned *col)
 		const struct late *l = &r->late[i];
 
 		if (l->field->type == TR_TYPE_LIST)
-			tr_field_set_list(l->field, rec,
-			                  (struct tr_list){(const uint64_t *)(const void *)(r->pool.p + l->at),
-			                                   l->n / sizeof(uint64_t)});
+			tr_field_set_list(
+			    l->field, rec,
+			    (struct tr_list){(const uint64_t *)(const void *)(r->pool.p + l->at),
+			                     l->n / sizeof(uint64_t)});
 		else
 			tr_field_set_str(l->field, rec, (struct tr_slice){r->bytes.p + l->at, l->n});
 	}
@@ -416,7 +420,7 @@ static char find_delimiter(struct tr_slice s)
 	return candidates[best];
 }
 
-static int place_column(struct reader *r, unsigned i, const struct entry *e, struct tr_err *err)
+static int place_column(struct reader *r, const struct entry *e, struct tr_err *err)
 {
 	struct tr_slice name = {e->name.p, e->name.n};
 	int col = e->number ? (int)e->number - 1 : csvio_find(&r->io, name);
@@ -430,7 +434,6 @@ static int place_column(struct reader *r, unsigned i, const struct entry *e, str
 	}
 	if (r->col[col].field)
 		return map_error("a column stands twice", name, err);
-	(void)i;
 	r->col[col] = (struct column){e->field, e->unit, e->unit_ns};
 	r->col_of[e->field->bit] = col;
 	return 0;
@@ -445,7 +448,8 @@ static int map_by_names(struct reader *r, struct tr_err *err)
 		const struct tr_field *f = tr_field_find(schema, name);
 
 		if (!f || r->col_of[f->bit] >= 0) {
-			tr_fail(err, TR_EUSAGE, f ? "the column stands twice" : "which column is what? Say so with --map");
+			tr_fail(err, TR_EUSAGE,
+			        f ? "the column stands twice" : "which column is what? Say so with --map");
 			tr_err_field(err, name.p, name.n);
 			tr_err_line(err, r->io.row_line);
 			return -TR_EUSAGE;
@@ -490,7 +494,7 @@ static int find_columns(struct reader *r, const struct map *m, struct tr_err *er
 	if (rc == 0 && !r->io.opts.map)
 		return map_by_names(r, err);
 	for (unsigned i = 0; i < m->n && rc == 0; i++)
-		rc = place_column(r, i, &m->e[i], err);
+		rc = place_column(r, &m->e[i], err);
 	for (unsigned i = 0; i < r->io.ncols; i++)
 		keeps |= !r->col[i].field;
 	if (rc == 0 && keeps && r->col_of[TR_F_extra] >= 0)
@@ -512,7 +516,8 @@ static int make_head(const struct reader *r, struct tr_head *head, struct tr_err
 		rc = tr_buf_printf(&b, "{\"first_arrival_ns\":%" PRId64 "}", r->base);
 		if (rc == 0)
 			rc = tr_buf_char(&b, '\0');
-		rc = rc < 0 ? tr_fail(err, TR_ENOMEM, "no memory for the head") : tr_meta_set(&head->notes, b.p, err);
+		rc = rc < 0 ? tr_fail(err, TR_ENOMEM, "no memory for the head")
+		            : tr_meta_set(&head->notes, b.p, err);
 		tr_buf_free(&b);
 	}
 	if (rc == 0)
@@ -567,7 +572,8 @@ int tr_csv_claims(struct tr_slice first_bytes)
 
 	if (rc == 0)
 		rc = csvio_header(&io, NULL);
-	all = rc == 0 && csvio_find(&io, of_text("arrival_ns")) >= 0 && csvio_find(&io, of_text("in_tokens")) >= 0;
+	all = rc == 0 && csvio_find(&io, of_text("arrival_ns")) >= 0 &&
+	      csvio_find(&io, of_text("in_tokens")) >= 0;
 	for (unsigned i = 0; all && i < io.ncols; i++)
 		all = tr_field_find(schema, csvio_name(&io, i)) != NULL;
 	csvio_free(&io);
@@ -579,8 +585,8 @@ int tr_csv_claims(struct tr_slice first_bytes)
 struct writer {
 	const struct tr_field *col[TR_REC_NFIELDS];
 	unsigned ncols;
-	uint64_t mask;   /* fields that have a column */
-	int chosen;      /* by the caller: other fields are left out */
+	uint64_t mask; /* fields that have a column */
+	int chosen;    /* by the caller: other fields are left out */
 	int header_done;
 	struct tr_buf buf;
 	uint64_t lost_rows, other[TR_KINDS];
@@ -604,8 +610,8 @@ static int choose_columns(struct writer *w, const char *p, struct tr_err *err)
 
 		if (!f || w->mask >> f->bit & 1) {
 			near = f ? NULL : tr_field_nearest(schema, name);
-			tr_fail(err, TR_EUSAGE, near ? "%s; did you mean %s?" : "%s", f ? "a column stands twice" : "no such field",
-			        near ? near->name : "");
+			tr_fail(err, TR_EUSAGE, near ? "%s; did you mean %s?" : "%s",
+			        f ? "a column stands twice" : "no such field", near ? near->name : "");
 			tr_err_field(err, "columns", 7);
 			tr_err_value(err, name.p, name.n);
 			return -TR_EUSAGE;
@@ -694,7 +700,8 @@ static int check_columns(struct writer *w, const struct tr_block *b, struct tr_e
 			w->lost_rows += b->cols[i].count;
 			continue;
 		}
-		tr_fail(err, TR_EDATA, "first comes after the header was written; name the columns with --columns");
+		tr_fail(err, TR_EDATA,
+		        "first comes after the header was written; name the columns with --columns");
 		tr_err_field(err, f->name, strlen(f->name));
 		return -TR_EDATA;
 	}
@@ -776,10 +783,11 @@ static void csv_write_free(void *self)
 	free(w);
 }
 
-int tr_csv_create(struct tr_writer **out, struct tr_out *to, const struct tr_head *head, const struct tr_write_opts *o,
-                  struct tr_err *err)
+int tr_csv_create(struct tr_writer **out, struct tr_out *to, const struct tr_head *head,
+                  const struct tr_write_opts *o, struct tr_err *err)
 {
-	static const struct tr_writer_ops ops = {csv_write_begin, csv_write_block, csv_write_end, csv_write_free};
+	static const struct tr_writer_ops ops = {csv_write_begin, csv_write_block, csv_write_end,
+	                                         csv_write_free};
 	struct writer *w = calloc(1, sizeof(*w));
 	int rc = 0;
 

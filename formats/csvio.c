@@ -10,8 +10,8 @@
 #include <limits.h>
 #include <string.h>
 
-#define NONE   SIZE_MAX
-#define MS_NS  INT64_C(1000000)
+#define NONE  SIZE_MAX
+#define MS_NS INT64_C(1000000)
 
 /* --- libcsv's callbacks ------------------------------------------------------------------ */
 
@@ -60,8 +60,7 @@ static void on_row(int terminator, void *data)
 
 static int make_parser(struct csvio *c, char delimiter, struct tr_err *err)
 {
-	const unsigned char options =
-	    CSV_STRICT | CSV_STRICT_FINI | CSV_APPEND_NULL | CSV_EMPTY_IS_NULL;
+	const unsigned char options = CSV_STRICT | CSV_STRICT_FINI | CSV_APPEND_NULL | CSV_EMPTY_IS_NULL;
 
 	if (csv_init(&c->parser, options) != 0)
 		return tr_fail(err, TR_ENOMEM, "no memory for libcsv");
@@ -71,7 +70,8 @@ static int make_parser(struct csvio *c, char delimiter, struct tr_err *err)
 	return 0;
 }
 
-static int open_any(struct csvio *c, char delimiter, const struct csvio_ops *ops, void *self, struct tr_err *err)
+static int open_any(struct csvio *c, char delimiter, const struct csvio_ops *ops, void *self,
+                    struct tr_err *err)
 {
 	c->ops = ops;
 	c->self = self;
@@ -93,8 +93,8 @@ int csvio_open(struct csvio *c, struct tr_in *in, const struct tr_read_opts *o, 
 	return open_any(c, delimiter, ops, self, err);
 }
 
-int csvio_open_mem(struct csvio *c, struct tr_slice s, int whole, char delimiter, const struct csvio_ops *ops, void *self,
-                   struct tr_err *err)
+int csvio_open_mem(struct csvio *c, struct tr_slice s, int whole, char delimiter, const struct csvio_ops *ops,
+                   void *self, struct tr_err *err)
 {
 	*c = (struct csvio){.piece = s, .in_ended = whole, .opts = {.skip_bad = UINT64_MAX}};
 	return open_any(c, delimiter, ops, self, err);
@@ -133,8 +133,8 @@ static int more(struct csvio *c, struct tr_err *err)
 	int rc = 1, wait_ms = -1;
 
 	if (n > CSVIO_ROW_MAX)
-		return place(c, tr_fail(err, TR_ELIMIT, "a row of more than 1 MiB; a quote left open?"), c->row_line,
-		             err);
+		return place(c, tr_fail(err, TR_ELIMIT, "a row of more than 1 MiB; a quote left open?"),
+		             c->row_line, err);
 	if (c->piece.n == 0) {
 		if (!c->in || c->in_ended)
 			return 0;
@@ -352,9 +352,9 @@ static int take_row(struct csvio *c, struct tr_err *err)
 	if (c->raw.n > CSVIO_ROW_MAX)
 		return place(c, tr_fail(err, TR_ELIMIT, "a row of more than 1 MiB"), c->row_line, err);
 	c->final_newline = c->raw.p[c->raw.n - 1] == '\n' || c->raw.p[c->raw.n - 1] == '\r';
-	c->regular = c->at && (c->at == c->end
-	                           ? !c->final_newline
-	                           : (size_t)(c->end - c->at) == c->eol.n && memcmp(c->at, c->eol.p, c->eol.n) == 0);
+	c->regular = c->at && (c->at == c->end ? !c->final_newline
+	                                       : (size_t)(c->end - c->at) == c->eol.n &&
+	                                             memcmp(c->at, c->eol.p, c->eol.n) == 0);
 	return 1;
 }
 
@@ -452,7 +452,7 @@ int csvio_find(const struct csvio *c, struct tr_slice name)
 	for (unsigned i = 0; i < c->ncols; i++) {
 		struct tr_slice s = csvio_name(c, i);
 
-		if (s.n == name.n && memcmp(s.p, name.p, s.n) == 0)
+		if (s.n == name.n && (s.n == 0 || memcmp(s.p, name.p, s.n) == 0))
 			return (int)i;
 	}
 	return -1;

@@ -36,8 +36,8 @@ struct csvio {
 	/* The row at hand, for ops->row. */
 	struct tr_rec rec;
 	struct tr_slice raw; /* its bytes with the line end and with blank lines before it */
-	int regular;         /* raw is the cells, joined by sep and ended by eol (or by the end of the input) */
-	uint64_t row_line;   /* where it begins, 1-based */
+	int regular;       /* raw is the cells, joined by sep and ended by eol (or by the end of the input) */
+	uint64_t row_line; /* where it begins, 1-based */
 
 	unsigned ncols;
 	struct tr_buf names;
@@ -49,24 +49,24 @@ struct csvio {
 	/* Inside. */
 	struct csv_parser parser;
 	int parser_made, ready_for_row;
-	struct tr_in *in;       /* NULL: memory only */
-	struct tr_slice piece;  /* not yet in buf */
-	size_t step;            /* bytes moved to buf at a time; tests make it small */
+	struct tr_in *in;      /* NULL: memory only */
+	struct tr_slice piece; /* not yet in buf */
+	size_t step;           /* bytes moved to buf at a time; tests make it small */
 	int in_ended;
-	struct tr_buf buf;      /* raw bytes from the first of the unfinished row */
-	size_t row, fed;        /* in buf: start of the unfinished row; end of what libcsv has had */
+	struct tr_buf buf; /* raw bytes from the first of the unfinished row */
+	size_t row, fed;   /* in buf: start of the unfinished row; end of what libcsv has had */
 	size_t lf, lf_scan, cr_scan;
-	uint64_t line;          /* lines that libcsv has had */
-	const char *at, *end;   /* where the next cell stands in a regular row; NULL: not regular */
+	uint64_t line;        /* lines that libcsv has had */
+	const char *at, *end; /* where the next cell stands in a regular row; NULL: not regular */
 	unsigned ncells;
 	int done, inside;
-	const char *why;        /* first thing wrong with the row */
+	const char *why; /* first thing wrong with the row */
 	unsigned why_col;
 	char value[TR_ERR_VALUE];
 	size_t value_n;
-	int64_t deadline;       /* monotonic ns; 0 = none */
-	int held;               /* rec waits for a block */
-	int late;               /* < 0: an error kept back until the records before it were delivered */
+	int64_t deadline; /* monotonic ns; 0 = none */
+	int held;         /* rec waits for a block */
+	int late;         /* < 0: an error kept back until the records before it were delivered */
 	struct tr_err late_err;
 };
 
@@ -74,8 +74,8 @@ struct csvio {
 int csvio_open(struct csvio *c, struct tr_in *in, const struct tr_read_opts *o, char delimiter,
                const struct csvio_ops *ops, void *self, struct tr_err *err);
 /* Read memory; whole: it is all of the input, so that its last line counts too. */
-int csvio_open_mem(struct csvio *c, struct tr_slice s, int whole, char delimiter, const struct csvio_ops *ops, void *self,
-                   struct tr_err *err);
+int csvio_open_mem(struct csvio *c, struct tr_slice s, int whole, char delimiter, const struct csvio_ops *ops,
+                   void *self, struct tr_err *err);
 void csvio_free(struct csvio *c);
 
 /* The beginning of the input, before anything was read: up to CSVIO_LOOK bytes, fewer at the end of the input (then

@@ -14,14 +14,15 @@ static int trb_open(struct tr_reader **r, struct tr_in *in, const struct tr_read
 	return tr_trb_reader(r, in, err);
 }
 
-static int trb_create(struct tr_writer **w, struct tr_out *out, const struct tr_head *head, const struct tr_write_opts *o,
-                      struct tr_err *err)
+static int trb_create(struct tr_writer **w, struct tr_out *out, const struct tr_head *head,
+                      const struct tr_write_opts *o, struct tr_err *err)
 {
 	(void)o;
 	return tr_trb_writer(w, out, head, err);
 }
 
-static int jsonl_open(struct tr_reader **r, struct tr_in *in, const struct tr_read_opts *o, struct tr_err *err)
+static int jsonl_open(struct tr_reader **r, struct tr_in *in, const struct tr_read_opts *o,
+                      struct tr_err *err)
 {
 	(void)o;
 	return tr_jsonl_reader(r, in, err);
@@ -38,7 +39,8 @@ static int jsonl_create(struct tr_writer **w, struct tr_out *out, const struct t
 const struct tr_format tr_formats[] = {
     {"trb", "binary stream, trb(5)", ".trb", tr_trb_claims, trb_open, trb_create},
     {"jsonl", "the binary stream's twin in text", ".jsonl", tr_jsonl_claims, jsonl_open, jsonl_create},
-    {"azure", "Azure LLM inference traces, 2023 to 2025", NULL, tr_azure_claims, tr_azure_open, tr_azure_create},
+    {"azure", "Azure LLM inference traces, 2023 to 2025", NULL, tr_azure_claims, tr_azure_open,
+     tr_azure_create},
     {"csv", "delimited text, see --map", ".csv", tr_csv_claims, tr_csv_open, tr_csv_create},
     {NULL, NULL, NULL, NULL, NULL, NULL},
 };
@@ -81,7 +83,8 @@ static void show_beginning(struct tr_slice s, struct tr_err *err)
 	tr_err_value(err, s.p, end ? (size_t)(end - s.p) : s.n);
 }
 
-const struct tr_format *tr_format_detect(const struct tr_format *table, struct tr_slice first_bytes, struct tr_err *err)
+const struct tr_format *tr_format_detect(const struct tr_format *table, struct tr_slice first_bytes,
+                                         struct tr_err *err)
 {
 	const struct tr_format *found = NULL;
 	char names[128];
@@ -110,17 +113,18 @@ const struct tr_format *tr_format_detect(const struct tr_format *table, struct t
 	if (count == 1)
 		return found;
 	if (count == 0) {
-		tr_fail(err, TR_EDATA, "no format claims this input; say which with -F, or map its columns with --map");
+		tr_fail(err, TR_EDATA,
+		        "no format claims this input; say which with -F, or map its columns with --map");
 		show_beginning(first_bytes, err);
 	} else {
-		tr_fail(err, TR_EDATA, "%s formats claim this input: %s; say which with -F", count == 2 ? "two" : "several",
-		        names);
+		tr_fail(err, TR_EDATA, "%s formats claim this input: %s; say which with -F",
+		        count == 2 ? "two" : "several", names);
 	}
 	return NULL;
 }
 
-int tr_open(struct tr_reader **r, const char *path, const struct tr_format *format, const struct tr_read_opts *o,
-            struct tr_err *err)
+int tr_open(struct tr_reader **r, const char *path, const struct tr_format *format,
+            const struct tr_read_opts *o, struct tr_err *err)
 {
 	static const struct tr_read_opts none = {0};
 	struct tr_slice first;
@@ -156,8 +160,8 @@ int tr_open(struct tr_reader **r, const char *path, const struct tr_format *form
 	return format->open(r, in, o, err);
 }
 
-int tr_create(struct tr_writer **w, const char *path, const struct tr_format *format, const struct tr_head *head,
-              const struct tr_write_opts *o, struct tr_err *err)
+int tr_create(struct tr_writer **w, const char *path, const struct tr_format *format,
+              const struct tr_head *head, const struct tr_write_opts *o, struct tr_err *err)
 {
 	struct tr_out *out;
 	unsigned flags;
@@ -176,7 +180,8 @@ int tr_create(struct tr_writer **w, const char *path, const struct tr_format *fo
 		return rc;
 	if (format == tr_formats && tr_out_is_tty(out)) {
 		tr_out_abort(out);
-		return tr_fail(err, TR_EUSAGE, "binary output to a terminal; use -o FILE, a pipe, or -f jsonl");
+		return tr_fail(err, TR_EUSAGE,
+		               "binary output to a terminal; use -o FILE, a pipe, or -f jsonl");
 	}
 	return format->create(w, out, head, o, err);
 }

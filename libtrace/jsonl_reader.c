@@ -316,7 +316,9 @@ static int at_end(struct jsonl *x, struct tr_err *err)
 	if (x->trailed)
 		return 0;
 	tr_meta_set(&x->tail.state, "cut", NULL);
-	return tr_fail(err, TR_ECUT, "stream ends without its trailer: it was cut");
+	tr_fail(err, TR_ECUT, "stream ends without its trailer: it was cut");
+	tr_err_line(err, x->line);
+	return -TR_ECUT;
 }
 
 static int read_block(struct jsonl *x, struct tr_block **b, struct tr_err *err)
@@ -393,15 +395,15 @@ static int read_header(struct jsonl *x, struct tr_head *head, struct tr_err *err
 		;
 	if (rc < 0)
 		return rc;
-	if (rc == 0)
-		return tr_fail(err, TR_EDATA, "empty input");
 	tr_json_init(&j, line.p, line.n);
-	if (tr_json_next(&j) != TR_JSON_OBJECT || tr_json_next(&j) != TR_JSON_KEY || !tr_slice_eq(j.s, "trace") ||
+	if (rc == 0)
+		rc = tr_fail(err, TR_EDATA, "empty input");
+	else if (tr_json_next(&j) != TR_JSON_OBJECT || tr_json_next(&j) != TR_JSON_KEY || !tr_slice_eq(j.s, "trace") ||
 	    tr_json_skip(&j, TR_JSON_KEY, &raw) < 0 || tr_json_next(&j) != TR_JSON_CLOSE)
 		rc = tr_fail(err, TR_EDATA, "not the first line of a trace: {\"trace\":{...}}");
 	else
 		rc = tr_head_parse(head, raw, err);
-	tr_err_line(err, x->line);
+	tr_err_line(err, x->line ? x->line : 1);
 	return rc;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * trace-synth: makes a trace out of laws. Arrivals, input and output lengths are drawn from streams of their own, so
- * that changing one law leaves what the others draw as it was, and two runs differ in one thing only.
+ * trace-synth: makes a trace out of laws. Arrivals, input and output lengths are drawn from streams of their
+ * own, so that changing one law leaves what the others draw as it was, and two runs differ in one thing.
  */
 #include "libtrace/law.h"
 #include "tools/cli.h"
@@ -143,8 +143,9 @@ static int prepare(struct synth *s, struct tr_err *err)
 	return rc;
 }
 
-/* What the trace says of how it was made. "conditioning": the count in a given time is left to chance, and the time of
- * a given count too. "origin": offsets count from the start of the process, not from the first arrival. */
+/* What the trace says of how it was made. "conditioning": the count in a given time is left to chance, and
+ * the time of a given count too. "origin": offsets count from the start of the process, not from the first
+ * arrival. */
 static int describe(char **notes, struct tr_err *err)
 {
 	cJSON *o = cJSON_CreateObject();

@@ -500,7 +500,7 @@ class Totals:
         self.counts = dict.fromkeys(KINDS, 0)
         self.chains = dict.fromkeys(KINDS, 0)
         self.in_tokens = self.out_tokens = self.inversions = 0
-        self.arrival = None
+        self.arrival = self.first = self.last = None
 
     def add(self, kind, record):
         fields, numbers = TYPE_OF[kind], NUMBER_OF[kind]
@@ -513,9 +513,12 @@ class Totals:
         self.out_tokens += record.get("out_tokens", 0)
         arrival = record.get("arrival_ns")
         if arrival is not None:
-            if self.arrival is not None and arrival < self.arrival:
+            if self.arrival is None:
+                self.first = self.last = arrival
+            elif arrival < self.arrival:
                 self.inversions += 1
             self.arrival = arrival
+            self.first, self.last = min(self.first, arrival), max(self.last, arrival)
 
     def content(self):
         c = 0
@@ -524,12 +527,14 @@ class Totals:
         return f"{c:016x}"
 
     def trailer(self):
+        ends = {} if self.arrival is None else {"first_ns": self.first, "last_ns": self.last}
         return {
             "records": self.counts["request"],
             "series": self.counts["series"],
             "events": self.counts["event"],
             "in_tokens": self.in_tokens & MASK, "out_tokens": self.out_tokens & MASK,
             "inversions": self.inversions, "content": self.content(),
+            **ends,
         }
 
 
@@ -653,10 +658,11 @@ class Stream:
                     totals.add(block.kind, record)
                     yield block.kind, record
         for key, value in totals.trailer().items():
-            if key not in self.trailer:
-                raise TrbError(len(self.data), f"trailer: no {key}")
-            if self.trailer[key] != value:
-                raise TrbError(len(self.data), f"trailer: {key} is {self.trailer[key]!r}, found {value!r}")
+            if self.trailer.get(key) != value:
+                said = self.trailer.get(key)
+                raise TrbError(len(self.data), f"trailer: {key} is {said!r}, found {value!r}")
+        if self.trailer.get("state") not in ("complete", "interrupted"):
+            raise TrbError(len(self.data), f"trailer: state is {self.trailer.get('state')!r}")
 
 
 def load(path):

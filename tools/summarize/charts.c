@@ -59,12 +59,12 @@ static void print_row(const struct lengths *l, unsigned row, int last)
 {
 	char text[REP_TEXT];
 	if (row >= l->rows) {
-		printf("%*s", last ? 0 : 6 + 1 + BAR + 1 + 7, "");
+		printf("%*s", last ? 0 : 6 + 1 + BAR + 1 + 6, "");
 		return;
 	}
 	printf("%6s ", rep_short((double)l->low[row], text));
 	print_bar(l->count[row], l->most);
-	printf(last ? " %s" : " %-7s", rep_short((double)l->count[row], text));
+	printf(last ? " %s" : " %-6s", rep_short((double)l->count[row], text));
 }
 
 void sum_chart_lengths(const struct sum *s, const char *strong, const char *plain)
@@ -75,8 +75,8 @@ void sum_chart_lengths(const struct sum *s, const char *strong, const char *plai
 	printf("\n%s%-39s%s%s\n", strong, in.rows ? "input tokens, from" : "",
 	       out.rows ? "output tokens, from" : "", plain);
 	for (unsigned i = 0; i < in.rows || i < out.rows; i++) {
-		print_row(&in, i, 0);
-		fputs("  ", stdout);
+		print_row(&in, i, i >= out.rows);
+		fputs(i < out.rows ? "   " : "", stdout);
 		print_row(&out, i, 1);
 		putchar('\n');
 	}

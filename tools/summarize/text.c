@@ -14,33 +14,32 @@ static const char *strong = "", *plain = "";
 
 /* --- what it is ------------------------------------------------------------------------------ */
 
+static const char *safe(const char *text, unsigned width, char *out)
+{
+	return rep_safe((struct tr_slice){text, strlen(text)}, width, out);
+}
+
 static void sources(const struct sum *s)
 {
-	char name[REP_SAFE(NAME)], format[REP_SAFE(NAME)];
+	char line[REP_SAFE(WIDTH)];
 	for (unsigned i = 0; i < s->nsources && i < SOURCES; i++) {
 		const struct sum_source *v = &s->sources[i];
-		rep_safe((struct tr_slice){v->name, strlen(v->name)}, NAME, name);
-		printf("%s%s%s", strong, name, plain);
+		printf("%s%s%s", strong, safe(v->name, WIDTH, line), plain);
 		if (v->format)
-			printf("  %s", rep_safe((struct tr_slice){v->format, strlen(v->format)}, 12, format));
+			printf("\n  %s", safe(v->format, NAME, line));
 		if (v->sha256[0])
-			printf("  sha256 %.12s", v->sha256);
+			printf("%ssha256 %.16s", v->format ? ", " : "\n  ", v->sha256);
 		putchar('\n');
 	}
 	if (s->nsources > SOURCES)
 		printf("and %u more\n", s->nsources - SOURCES);
 	if (strcmp(s->state, "complete") != 0)
-		printf("%sTHE INPUT IS %s%s: figures are of what was read\n", strong,
-		       s->state[0] == 'i'   ? "INTERRUPTED"
-		       : s->state[0] == 'c' ? "CUT"
-		                            : "DAMAGED",
+		printf("%sthe input is %s%s: these are the figures of what was read\n", strong, s->state,
 		       plain);
 	if (s->verdict) {
-		printf("verdict %s", rep_safe((struct tr_slice){s->verdict, strlen(s->verdict)}, 12, format));
+		printf("verdict %s\n", safe(s->verdict, NAME, line));
 		if (s->reasons)
-			printf(": %s",
-			       rep_safe((struct tr_slice){s->reasons, strlen(s->reasons)}, NAME, name));
-		putchar('\n');
+			printf("  %s\n", safe(s->reasons, WIDTH - 2, line));
 	}
 }
 
@@ -102,6 +101,12 @@ static void distributions(const struct sum *s)
 		cell(d, any ? (double)f.m.max : NAN);
 		putchar('\n');
 		error = f.error > error ? f.error : error;
+	}
+	for (unsigned d = SUM_IN; d <= SUM_OUT; d++) {
+		uint64_t known = tr_dist_moments(s->all.d[d]).count;
+		if (known != s->all.records)
+			printf("%s length is known of %s requests\n", sum_dists[d].label,
+			       rep_thousands(known, text));
 	}
 	if (error > 0)
 		printf("percentiles are off by %.2g %% at most: too many distinct values for exact ones\n",
@@ -184,14 +189,15 @@ static void groups(const struct sum *s)
 	char name[REP_SAFE(GROUP)], t[REP_TEXT], title[REP_SAFE(GROUP)];
 	if (!g)
 		return;
-	rep_safe((struct tr_slice){g->by.text, strlen(g->by.text)}, GROUP, title);
-	printf("\n%s%-*s  records   rate/s    in mean    p50    p99   out mean  p50    p99 gap cv%s\n",
-	       strong, GROUP, title, plain);
+	safe(g->by.text, GROUP, title);
+	printf("\n%s%*s         input tokens         output tokens      gaps\n", strong, GROUP + 16, "");
+	printf("%-*s records  rate/s   mean    p50    p99   mean    p50    p99     cv%s\n", GROUP, title,
+	       plain);
 	for (unsigned i = 0; i < g->n; i++) {
 		const struct sum_set *set = &g->v[i].set;
 		rep_pad(sum_group_name(&g->by, &g->v[i], GROUP, name), GROUP, 1);
-		printf(" %8s", rep_short((double)set->records, t));
-		printf(" %8s ", rep_short(sum_set_rate(set), t));
+		printf(" %7s", rep_short((double)set->records, t));
+		printf(" %7s", rep_short(sum_set_rate(set), t));
 		for (unsigned d = SUM_IN; d <= SUM_OUT; d++) {
 			struct sum_figures f = sum_set_read(set, d, s->method);
 			cell(d, f.m.mean);
