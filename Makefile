@@ -55,7 +55,7 @@ test: ready ## install what is missing, build, run every test
 
 test-full: deps-full ## the tests in their long form, lint, clang, sanitizers, fuzzing
 	$(Q)REPRISE_FULL=1 $(MAKE) --no-print-directory test
-	$(Q)$(MAKE) --no-print-directory lint
+	$(Q)REPRISE_FULL=1 $(MAKE) --no-print-directory lint
 	$(Q)$(MAKE) --no-print-directory CC=clang O=$(O)/clang all tests
 	$(Q)for t in check-asan check-ubsan check-tsan fuzz; do $(MAKE) --no-print-directory $$t || exit; done
 
@@ -144,7 +144,7 @@ lint: deps-full ready tidy ## clang-format, clang-tidy and the checks of the hou
 	$(Q)tests/run.sh $(O) house
 tidy: deps-full
 	$(Q)printf '%s\n' $(filter-out tests/%,$(filter %.c,$(C_FILES))) | \
-	    xargs -P $$(nproc) -I{} clang-tidy --quiet {} -- $(STD) 2> /dev/null
+	    xargs -P $$(nproc) -I{} clang-tidy --quiet $(if $(REPRISE_FULL),,--checks='-clang-analyzer-*') {} -- $(STD) 2> /dev/null
 
 fuzz: deps-full ## fuzz every tests/fuzz/fuzz_*.c for FUZZ_SECONDS in all, or FUZZ_EACH each
 	$(Q)$(MAKE) --no-print-directory CC=clang O=$(O)/fuzz SAN=fuzzer-no-link,address,undefined CFLAGS='-O1 -g' fuzzers
@@ -173,7 +173,7 @@ install: all pages ## install under PREFIX (/usr/local) and DESTDIR
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@VERSION@|$(VERSION)|' -e 's|@LIBS@|$(LIBTRACE_LIBS)|' reprise.pc.in \
 	    > "$$to/lib/pkgconfig/reprise.pc"
 uninstall: ## remove what install put there
-	$(Q)cd '$(DESTDIR)$(PREFIX)' && rm -f $(INSTALLED) && rmdir include/libtrace
+	$(Q)cd '$(DESTDIR)$(PREFIX)' && rm -f $(INSTALLED) && { [ ! -d include/libtrace ] || rmdir include/libtrace; }
 
 clean: ## remove everything that was built
 	rm -rf $(O)

@@ -132,9 +132,10 @@ static int more(struct csvio *c, struct tr_err *err)
 	size_t n = c->buf.n - c->row;
 	int rc = 1, wait_ms = -1;
 
-	if (n > CSVIO_ROW_MAX)
-		return place(c, tr_fail(err, TR_ELIMIT, "a row of more than 1 MiB; a quote left open?"),
-		             c->row_line, err);
+	if (n > CSVIO_ROW_MAX) {
+		rc = tr_fail(err, TR_ELIMIT, "a row of more than 1 MiB; a quote left open?");
+		return place(c, rc, c->inside ? c->row_line : c->line + 1, err);
+	}
 	if (c->piece.n == 0) {
 		if (!c->in || c->in_ended)
 			return 0;

@@ -366,10 +366,10 @@ static int take_source(struct tr_json *j, struct tr_source *s, struct tr_err *er
 		} else if (tr_slice_eq(key, "sha256") && t == TR_JSON_STRING && j->s.n == 64 && !j->escaped) {
 			memcpy(s->sha256, j->s.p, 64);
 			s->sha256[64] = '\0';
-		} else if (tr_slice_eq(key, "bytes") && t == TR_JSON_NUMBER) {
-			if (tr_num_u64(j->s, &s->bytes))
-				rc = bad(j, key, "not a number", err);
-		} else if (tr_json_skip(j, t, NULL) < 0) {
+		} else if (tr_slice_eq(key, "bytes") && t == TR_JSON_NUMBER && !tr_num_u64(j->s, &s->bytes)) {
+			continue;
+		} else if (tr_slice_eq(key, "name") || tr_slice_eq(key, "sha256") || tr_slice_eq(key, "bytes") ||
+		           tr_json_skip(j, t, NULL) < 0) {
 			rc = bad(j, key, "bad value", err);
 		}
 	}

@@ -14,7 +14,12 @@ export REPRISE_BUILD PATH="$REPRISE_BUILD/bin:$PATH" LC_ALL=C.UTF-8 PYTHONDONTWR
 export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 export FILE_TIMEOUT=${FILE_TIMEOUT:-600}
-unset REPRISE_FORCE_COLOR CFLAGS MAKEFLAGS MAKELEVEL MFLAGS
+# A test that calls make gets the variables given to this one, not its job server.
+case ${MAKEFLAGS-} in
+*' -- '*) MAKEFLAGS="-- ${MAKEFLAGS#* -- }" ;;
+*) unset MAKEFLAGS ;;
+esac
+unset MAKELEVEL MFLAGS
 
 (($#)) || set -- unit python bats house
 files=()
@@ -62,7 +67,7 @@ run_file() {
 			seen++
 			about = 0
 			what = $0
-			sub(/^(not )?ok *[0-9]* *-? */, "", what)
+			sub(/^(not )?ok *[0-9]* *(- )?/, "", what)
 			if (tolower(what) ~ /# *skip/) {
 				skipped++
 				print "  " name ": " what > (log_file ".skipped")

@@ -157,7 +157,8 @@ char *rep_short(double v, char *out)
 		return out;
 	}
 	if (v < 999999.5) {
-		snprintf(out, REP_TEXT, v >= 9999.5 || floor(v) == v ? "%.0f" : "%.4g", v);
+		int whole = v >= 9999.5 || floor(v) == v;
+		snprintf(out, REP_TEXT, whole ? "%.0f" : v >= 0.1 ? "%.4g" : v >= 0.001 ? "%.4f" : "%.0e", v);
 		return out;
 	}
 	unsigned u = 0;
@@ -172,13 +173,8 @@ char *rep_short_ns(double ns, char *out)
 		double below, unit;
 		const char *name;
 	} steps[] = {
-	    {999.5, 1, "ns"},
-	    {999.5e3, 1e3, "us"},
-	    {999.5e6, 1e6, "ms"},
-	    {999.5e9, 1e9, "s"},
-	    {359.9e12, 3.6e12, "h"},
-	    {86.3e15, 8.64e13, "d"},
-	    {INFINITY, 3.15576e16, "y"},
+	    {999.5, 1, "ns"},    {999.5e3, 1e3, "us"},  {999.5e6, 1e6, "ms"},    {999.5e9, 1e9, "s"},
+	    {7.2e12, 6e10, "m"}, {3.6e14, 3.6e12, "h"}, {8.64e16, 8.64e13, "d"}, {INFINITY, 3.15576e16, "y"},
 	};
 	if (isnan(ns) || isinf(ns)) {
 		snprintf(out, REP_TEXT, "%s", isnan(ns) ? "-" : "inf");

@@ -6,7 +6,7 @@
 setup() {
 	# shellcheck disable=SC2034
 	declare -gA needs=(
-		[trace-synth]='--rate 10/s --count 20'
+		[trace-synth]='--arrivals constant:10/s --input fixed:10 --output fixed:10 --requests 20'
 	)
 	# Tools that read no stream.
 	sources=' trace-synth '
@@ -49,10 +49,14 @@ one_clear_line() {
 	expect 'the line begins with the name of the tool' "$(grep -c "^$tool: ." err)" = 1
 }
 
+options_part() { awk 'BEGIN { RS = "" } NR == 3'; } # of --help
+
 long_options() { # of --help, with the --no- forms, sorted
-	"$1" --help | sed -nE 's/^ +(-., )?--((\[no-\])?[a-z0-9-]+).*/\2/p' |
+	"$1" --help | options_part | sed -nE 's/^  (-.,|   ) --((\[no-\])?[a-z0-9-]+).*/\2/p' |
 		sed -E 's/^\[no-\](.*)/\1\nno-\1/' | sort
 }
+
+writes_files() { "$1" --help | grep -q '^  -o, '; }
 
 @test "--help goes to standard output and ends with 0" {
 	for tool in "${tools[@]}"; do
@@ -61,7 +65,7 @@ long_options() { # of --help, with the --no- forms, sorted
 		expect status "$status" = 0
 		expect 'standard error empty' ! -s err
 		expect usage "$(head -n 1 out | grep -c "^usage: $tool ")" = 1
-		expect 'fits 80 columns' "$(awk 'length($0) > 79' out | wc -l)" = 0
+		expect 'fits 80 columns' "$(options_part <out | awk 'length($0) > 79' | wc -l)" = 0
 		"$tool" -h | cmp - out
 	done
 }
@@ -170,7 +174,7 @@ long_options() { # of --help, with the --no- forms, sorted
 
 @test "an output file that cannot be made ends with 1 and one line" {
 	for tool in "${tools[@]}"; do
-		long_options "$tool" | grep -qx output || continue
+		writes_files "$tool" || continue
 		try "$tool" good.csv -o no-such-folder/x.trb
 		expect status "$status" = 1
 		one_clear_line
@@ -179,7 +183,7 @@ long_options() { # of --help, with the --no- forms, sorted
 
 @test "nothing is left behind when the input is bad" {
 	for tool in $(readers); do
-		long_options "$tool" | grep -qx output || continue
+		writes_files "$tool" || continue
 		try "$tool" /dev/null -o result.jsonl
 		expect status "$status" = 3
 		expect 'no file made' "$(echo result*)" = 'result*'

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { BINS = 64, ROWS = 16, BAR = 22, COLUMNS = 72, HEIGHT = 3, GLYPH = 4 };
+enum { BINS = 64, ROWS = 16, BAR = 22, COLUMNS = 72, HEIGHT = 3, FEW = 10, GLYPH = 4 };
 
 /* --- lengths ------------------------------------------------------------------------------- */
 
@@ -91,9 +91,10 @@ void sum_chart_rate(const struct sum *s, const char *strong, const char *plain)
 	double rate[COLUMNS] = {0}, peak = 0, width = (double)(UINT64_C(1) << a->shift);
 	char each[REP_TEXT], top[REP_TEXT];
 	uint64_t span = (uint64_t)s->all.before - (uint64_t)a->origin;
-	if (a->placed < 2 || span == 0)
+	if (a->placed < FEW || span == 0)
 		return;
 	unsigned used = (unsigned)(span >> a->shift) + 1, columns = used < COLUMNS ? used : COLUMNS;
+	columns = a->placed < columns ? (unsigned)a->placed : columns;
 	for (unsigned c = 0; c < columns; c++) {
 		unsigned from = c * used / columns, to = (c + 1) * used / columns;
 		for (unsigned i = from; i < to; i++)

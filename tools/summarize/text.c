@@ -51,7 +51,7 @@ static void totals(const struct sum *s)
 	if (!isnan(span))
 		printf(" in %s", rep_span(span, a));
 	if (!isnan(rate))
-		printf(", %s/s", rep_short(rate, a));
+		printf(", %.4g/s", rate);
 	if (s->sessions.overflow)
 		printf(", more than %s sessions", rep_thousands(SUM_SESSIONS_MAX, a));
 	else if (s->sessions.cap || s->sessions.zero)
