@@ -29,7 +29,7 @@ void tr_err_clear(struct tr_err *err)
 	err->offset = -1;
 }
 
-static void vfail(struct tr_err *err, enum tr_code code, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void vfail(struct tr_err *err, enum tr_code code, const char *fmt, va_list ap)
 {
 	tr_err_clear(err);
 	err->code = code;

@@ -52,7 +52,8 @@ static int next_line(struct jsonl *x, struct tr_slice *line, struct tr_err *err)
 		const char *eol = x->piece.n ? memchr(x->piece.p, '\n', x->piece.n) : NULL;
 		size_t n = eol ? (size_t)(eol - x->piece.p) + 1 : x->piece.n;
 		struct tr_slice part = {x->piece.p, n};
-		x->piece.p += n;
+		if (n)
+			x->piece.p += n;
 		x->piece.n -= n;
 		if (eol && x->carry.n == 0) {
 			*line = (struct tr_slice){part.p, n - 1};

@@ -62,11 +62,12 @@ static int scan_exponent(const char **pp, const char *end, int64_t *exp)
 /* NULL when the whole slice has the syntax. */
 static const char *scan(struct tr_slice s, struct decimal *d)
 {
-	const char *p = s.p, *end = s.p + s.n;
+	const char *p = s.p, *end;
 
 	memset(d, 0, sizeof(*d));
 	if (s.n == 0)
 		return "empty";
+	end = s.p + s.n;
 	if (*p == '-') {
 		d->neg = 1;
 		p++;

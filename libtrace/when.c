@@ -98,7 +98,7 @@ static const char outside[] = "outside the years 1677 to 2262";
 const char *tr_when_parse(struct tr_slice s, int64_t *epoch_ns, struct tr_when_form *form)
 {
 	enum { SECONDS_LEN = 19 };
-	const char *p = s.p, *end = s.p + s.n;
+	const char *p = s.p, *end;
 	unsigned bad = 0, year, month, day, hour, minute, second, digits = 0;
 	uint64_t fraction = 0;
 	int32_t zone_s = 0;
@@ -107,6 +107,7 @@ const char *tr_when_parse(struct tr_slice s, int64_t *epoch_ns, struct tr_when_f
 
 	if (s.n < SECONDS_LEN)
 		return s.n == 0 ? "empty" : "not YYYY-MM-DD hh:mm:ss";
+	end = p + s.n;
 	year = two(p, &bad) * 100 + two(p + 2, &bad);
 	month = two(p + 5, &bad);
 	day = two(p + 8, &bad);

@@ -71,7 +71,7 @@ static struct cli_option options[] = {
 
 static const struct cli_tool tool = {
     .name = "trace-synth",
-    .synopsis = "--arrivals LAW --input LAW --output LAW (--requests N | --duration T) [options]",
+    .synopsis = "--arrivals LAW --input LAW --output LAW [options]",
     .summary = "make a synthetic trace from laws of arrivals and lengths",
     .epilog = "Examples:\n"
               "  trace-synth --arrivals poisson:20/s --input uniform:100..2000 \\\n"

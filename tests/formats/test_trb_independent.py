@@ -166,7 +166,8 @@ def random_value(rng, kind):
     if kind == dec.I64:
         return dec.signed(random_value(rng, dec.U64))
     if kind == dec.F64:
-        return rng.choice((0.0, -0.0, 3.0, 0.1, -2.5, 5e-324, sys.float_info.max, 2.0**53 + 2, rng.random()))
+        return rng.choice((0.0, -0.0, 3.0, 0.1, -2.5, 5e-324, sys.float_info.max, 2.0**53 + 2, rng.random(),
+                           float("inf"), float("-inf"), float("nan")))
     if kind == dec.STR:
         return rng.choice(TEXTS) if rng.random() < 0.7 else rng.randbytes(rng.randrange(60))
     length = rng.choice((0, 0, 1, 5, 5, 400))
@@ -349,6 +350,11 @@ def test_later_versions():
         difference = differs(got, trailer or {}, items)
         if difference:
             yield f"index {index}: {difference}"
+    for stranger in foreign:
+        _, got, trailer = to_text(preamble() + stranger + enc.encode(items)[dec.PREAMBLE.size:])
+        difference = differs(got, trailer or {}, items)
+        if difference:
+            yield f"before the header: {difference}"
 
 
 def test_many_strangers():
@@ -729,7 +735,7 @@ def harmless():
 
 
 def refused_badly(data, before):
-    """What is wrong with how the tool refuses the stream, or None. It must see the damage before an offset."""
+    """What is wrong with how the tool refuses the stream, or None. It must do so before an offset."""
     path = write("hostile.trb", data)
     status, _, err, peak = RUNNER.run(TOOL, "-F", "trb", "-f", "jsonl", path)
     if status != 3:
@@ -843,8 +849,8 @@ def test_damage():
 
 TESTS = (
     test_field_table, test_from_tool, test_to_tool, test_every_encoding, test_numbers, test_zstd_frames,
-    test_later_versions, test_many_strangers, test_limits_held, test_blocks_split, test_file_has_index, test_command,
-    test_record_too_large, refuses(hostile_layout, False), refuses(hostile_heads, False),
+    test_later_versions, test_many_strangers, test_limits_held, test_blocks_split, test_file_has_index,
+    test_command, test_record_too_large, refuses(hostile_layout, False), refuses(hostile_heads, False),
     refuses(hostile_columns, True), refuses(hostile_numbers, True), refuses(hostile_bytes, True),
     refuses(hostile_strings, True), refuses(hostile_lists, True), refuses(hostile_index, False),
     test_harmless, test_cut_everywhere, test_cut_index, test_damage,

@@ -9,6 +9,7 @@
 #   trb_decode.py --check FILE   only check
 
 import json
+import math
 import re
 import struct
 import subprocess
@@ -689,6 +690,8 @@ def to_json(value):
 def json_value(value):
     if isinstance(value, bytes):
         return value.decode("utf-8", "surrogateescape")
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     if isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53 and str(value) != "-0.0":
         return int(value)
     return value

@@ -65,7 +65,7 @@ void check_text(const struct check *c)
 	       n == 0        ? "no findings"
 	       : check_ok(c) ? "allowed findings only"
 	                     : "findings");
-	printf("  %s records", rep_thousands(c->records, a));
+	printf("  %s %s", rep_thousands(c->records, a), c->records == 1 ? "record" : "records");
 	if (c->arrivals)
 		printf(", span %s", rep_span(span(c), a));
 	if (c->tick)

@@ -190,7 +190,7 @@ static void groups(const struct sum *s)
 	if (!g)
 		return;
 	safe(g->by.text, GROUP, title);
-	printf("\n%s%*s         input tokens         output tokens      gaps\n", strong, GROUP + 16, "");
+	printf("\n%s%*s%21s%7s\n", strong, GROUP + 37, "input tokens", "output tokens", "gaps");
 	printf("%-*s records  rate/s   mean    p50    p99   mean    p50    p99     cv%s\n", GROUP, title,
 	       plain);
 	for (unsigned i = 0; i < g->n; i++) {
