@@ -107,6 +107,21 @@ static void insert(struct tr_order *o, const struct tr_ordered *row)
 	o->n++;
 }
 
+/* The ring is full and the row comes last: it takes the place of the oldest. */
+static void replace_oldest(struct tr_order *o, const struct tr_ordered *in, struct tr_ordered *out)
+{
+	int64_t t = in->t;
+	out->t = o->left = o->t[o->start];
+	o->t[o->start] = t;
+	for (unsigned i = 0; i < o->words; i++) {
+		uint64_t word = in->w[i];
+		out->w[i] = o->w[o->start * o->words + i];
+		o->w[o->start * o->words + i] = word;
+	}
+	o->start = (o->start + 1) & MASK;
+	o->has_left = 1;
+}
+
 enum tr_order_result tr_order_push(struct tr_order *o, const struct tr_ordered *in, struct tr_ordered *out)
 {
 	if (o->has_left && in->t < o->left)
@@ -114,6 +129,10 @@ enum tr_order_result tr_order_push(struct tr_order *o, const struct tr_ordered *
 	if (o->n < TR_ORDER_ROWS) {
 		insert(o, in);
 		return TR_ORDER_KEPT;
+	}
+	if (in->t >= o->t[(o->start - 1) & MASK]) {
+		replace_oldest(o, in, out);
+		return TR_ORDER_LEFT;
 	}
 	struct tr_ordered row = *in;
 	if (row.t < o->t[o->start]) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Puts arrivals that are nearly in order into order, in bounded memory. The latest 65,536 rows are kept
- * sorted; what leaves at the old end is in order. An append costs O(1); a row out of place is inserted. A row older
- * than one that has already left cannot be placed any more and is reported as late. Equal times keep their order.
+ * Puts arrivals that are nearly in order into order, in bounded memory. The latest 65,536 rows are
+ * kept sorted; what leaves at the old end is in order. An append costs O(1); a row out of place is
+ * inserted. A row older than one that has already left cannot be placed any more and is reported as
+ * late. Equal times keep their order.
  */
 #ifndef LIBTRACE_ORDER_H
 #define LIBTRACE_ORDER_H

@@ -13,7 +13,7 @@ shift
 export REPRISE_BUILD PATH="$REPRISE_BUILD/bin:$PATH" LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
-export FILE_TIMEOUT=${FILE_TIMEOUT:-600}
+export FILE_TIMEOUT=${FILE_TIMEOUT:-300}
 # A test that calls make gets the variables given to this one, not its job server.
 case ${MAKEFLAGS-} in
 *' -- '*) MAKEFLAGS="-- ${MAKEFLAGS#* -- }" ;;
@@ -58,7 +58,7 @@ run_file() {
 	*.bats) command=(bats --tap "$file") ;;
 	esac
 	# shellcheck disable=SC2086
-	{ CMOCKA_MESSAGE_OUTPUT=TAP $fixed timeout "$FILE_TIMEOUT" "${command[@]}" || status=$?; } >"$log.tap" 2>&1 </dev/null
+	{ CMOCKA_MESSAGE_OUTPUT=TAP $fixed timeout -k 5 "$FILE_TIMEOUT" "${command[@]}" || status=$?; } >"$log.tap" 2>&1 </dev/null
 	awk -v name="$name" -v status=$status -v log_file="$log" '
 		function fail(what) { failed++; print "FAILED  " name ": " what > (log_file ".failed") }
 		/^1\.\.[0-9]+/ { plan = substr($1, 4) + 0; planned = 1; about = 0 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A 64-bit hash for tables in memory: names, group values, contents. Not for files; not against an adversary.
+ * A 64-bit hash for tables in memory: names, group values, contents. Not for files; not against an
+ * adversary.
  */
 #ifndef TOOLS_HASH_H
 #define TOOLS_HASH_H

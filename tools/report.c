@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * JSON and terminal text for reports. The JSON writer prints as it goes: a report of a thousand groups needs no
- * memory of its own.
+ * JSON and terminal text for reports. The JSON writer prints as it goes: a report of a thousand groups
+ * needs no memory of its own.
  */
 #include "tools/report.h"
 #include "libtrace/json.h"

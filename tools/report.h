@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the reporting tools print with: a JSON writer that keeps integers exact, and numbers, times and foreign
- * strings for a terminal. Everything goes to stdout; cli_close_stdout() checks it in the end.
+ * What the reporting tools print with: a JSON writer that keeps integers exact, and numbers, times and
+ * foreign strings for a terminal. Everything goes to stdout; cli_close_stdout() checks it in the end.
  */
 #ifndef TOOLS_REPORT_H
 #define TOOLS_REPORT_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * trace-check: is this trace fit to be replayed? Findings about units, clocks, order and impossible rows, each with
- * what it would do to a replay.
+ * trace-check: is this trace fit to be replayed? Findings about units, clocks, order and impossible
+ * rows, each with what it would do to a replay.
  */
 #include "tools/check/check.h"
 #include "tools/cli.h"

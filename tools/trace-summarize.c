@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * trace-summarize: what a trace is made of, in figures whose definitions can be asked for. Reads any format,
- * as many inputs as given, in memory that does not grow with them.
+ * trace-summarize: what a trace is made of, in figures whose definitions can be asked for. Reads any
+ * format, as many inputs as given, in memory that does not grow with them.
  */
 #include "libtrace/metric.h"
 #include "tools/cli.h"

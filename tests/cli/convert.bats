@@ -175,11 +175,10 @@ print(eval(sys.argv[2]))' "$1" "$2"
 
 @test "a way back that is not the source says so" {
 	printf '%s\n' $H '2023-01-01 00:00:00,1,1' '2023-01-01 00:00:01,2,1' >a.csv
-	ends 0 trace-convert a.csv -f csv
-	trace-convert a.csv -f jsonl | sed 's/"in_tokens":2/"in_tokens":3/; /"end"/s/"content":"[0-9a-f]*",//; s/"in_tokens":3,"out_tokens":2,"inv/"in_tokens":4,"out_tokens":2,"inv/' >b.jsonl
+	trace-convert a.csv -f jsonl | sed '1s/"eol":"\\n"/"eol":"\\r\\n"/' >b.jsonl
 	ends 0 trace-convert b.jsonl -f azure
 	says 'output differs from the source bytes of a.csv'
-	sed 's/:01,2,1/:01,3,1/' a.csv | cmp - out
+	printf '%s\n%s\r\n%s\r\n' $H '2023-01-01 00:00:00,1,1' '2023-01-01 00:00:01,2,1' | cmp - out
 }
 
 @test "csv there and back" {
@@ -296,7 +295,7 @@ print(eval(sys.argv[2]))' "$1" "$2"
 		mkfifo in out.fifo
 		env --default-signal=INT trace-convert in -f jsonl >out.fifo 2>err &
 		pid=$!
-		exec 5>in 6<out.fifo
+		exec 6<out.fifo 5>in
 		cat a.csv >&5
 		for want in '{"trace"' '{"id":0,' '{"id":1,'; do
 			read -r -t 60 line <&6

@@ -594,19 +594,16 @@ class Stream:
             if self.trailer is not None:
                 self.index(block)
                 return
+            if (block.type == b"H") != (self.header is None):
+                raise TrbError(block.offset, "the first block, and it alone, must be the header")
             if block.type == b"H":
-                if self.header is not None:
-                    raise TrbError(block.offset, "a second header")
                 self.header = get_object(data, block)
+            elif block.type == b"T":
+                self.trailer = get_object(data, block)
             elif block.type == b"X":
                 raise TrbError(block.offset, "index before the trailer")
-            elif block.type == b"T" or block.kind:
-                if self.header is None:
-                    raise TrbError(block.offset, "no header before this block")
-                if block.kind:
-                    self.blocks.append(block)
-                else:
-                    self.trailer = get_object(data, block)
+            elif block.kind:
+                self.blocks.append(block)
         if self.trailer is None:
             raise TrbError(at, "cut: no trailer")
 

@@ -336,17 +336,20 @@ static void test_patterns(void **state)
 	(void)state;
 	for (size_t s = 0; s < sizeof(steps) / sizeof(*steps); s++) {
 		struct tr_dist_budget budget = {1 << 20};
-		struct tr_dist *a = make(&budget), *b = make(&budget);
+		struct tr_dist *a = make(&budget), *b = make(&budget), *c = make(&budget);
 
 		for (uint64_t i = 0; i < 60000; i++) {
 			add(a, i * steps[s]);
 			add(b, (i + 30000) * steps[s]);
 		}
+		assert_int_equal(tr_dist_merge(c, b, NULL), 0);
+		assert_true(tr_dist_error(c) == 0 && tr_dist_moments(c).count == 60000);
 		assert_int_equal(tr_dist_merge(a, b, NULL), 0);
 		assert_true(tr_dist_error(a) == 0 && tr_dist_moments(a).count == 120000);
 		assert_true(tr_dist_percentile(a, 500, TR_PCT_NEAREST) == (double)(44999 * steps[s]));
 		tr_dist_free(a);
 		tr_dist_free(b);
+		tr_dist_free(c);
 	}
 }
 

@@ -80,6 +80,7 @@ static void test_error_bound(void **state)
 			assert_true(fabs((double)got - (double)v) <= (double)v * tr_hist_error(h));
 			assert_int_equal(tr_hist_each(h, &it, &low, &high, &count), 1);
 			assert_true(low <= v && v <= high && count == 1);
+			assert_true(got == low + (high - low) / 2);
 			assert_true((double)(high - low) <= (double)low * tr_hist_error(h));
 			assert_int_equal(tr_hist_each(h, &it, &low, &high, &count), 0);
 			tr_hist_free(h);

@@ -95,7 +95,7 @@ static void test_in_reach(void **state)
 	}
 }
 
-/* A falling stream: the last ring full is kept, each one after is older than what has left, but for the first. */
+/* A falling stream: the ring fills, one more leaves at once, and each one after is older than that. */
 static void test_late(void **state)
 {
 	unsigned n = TR_ORDER_ROWS + 10;

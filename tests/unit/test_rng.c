@@ -99,19 +99,25 @@ static void test_below(void **state)
 	assert_true(tr_rng_below(&g, 1) == 0);
 }
 
-/* 3 * 2^62: a draw modulo n would fall in the first third twice as often; expected 1/3. */
+/* 3 * 2^62: without rejection, a draw modulo n would fall in the first third half the time, and a product's
+ * high half would be a multiple of 3 half the time. Both are expected a third of it. */
 static void test_below_large(void **state)
 {
 	enum { N = 30000 };
 	const uint64_t n = UINT64_C(3) << 62;
 	struct tr_rng g, raw;
-	int low = 0;
+	int low = 0, threes = 0;
 
 	(void)state;
 	tr_rng_init(&g, 1, "large");
-	for (int i = 0; i < N; i++)
-		low += tr_rng_below(&g, n) < n / 3;
+	for (int i = 0; i < N; i++) {
+		uint64_t v = tr_rng_below(&g, n);
+
+		low += v < n / 3;
+		threes += v % 3 == 0;
+	}
 	assert_true(fabs(low - N / 3.0) < 4 * sqrt(N * 2 / 9.0));
+	assert_true(fabs(threes - N / 3.0) < 4 * sqrt(N * 2 / 9.0));
 	raw = g;
 	assert_true(tr_rng_below(&g, 0) == tr_rng_u64(&raw));
 }

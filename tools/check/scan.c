@@ -166,8 +166,8 @@ void check_block(struct check *c, const struct tr_block *b)
 
 /* --- the whole ----------------------------------------------------------------------------- */
 
-/* Why the unit of time is doubted; NULL = it is not. The last rule knows logs in milliseconds that were read as seconds:
- * whole seconds only, and yet a request in more than 100 s over more than 1,000 of them. */
+/* Why the unit of time is doubted; NULL = it is not. The last rule knows logs in milliseconds that were
+ * read as seconds: whole seconds only, and less than a request in 100 s over at least 1,000 of them. */
 static const char *unit_doubt(const struct check *c)
 {
 	uint64_t span = distance(c->first, c->last);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Rows that share their arrival: ties, and duplicates among them. Contents are compared by hash, and against a bounded
- * number of rows of the same stamp.
+ * Rows that share their arrival: ties, and duplicates among them. Contents are compared by hash, and
+ * against a bounded number of rows of the same stamp.
  */
 #include "tools/check/check.h"
 #include "tools/hash.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * From blocks to figures. Figures of the whole trace are taken column by column; only --by walks records. Every arrival
- * goes through the ring that puts the trace in order, and what leaves it makes gaps, windows and the rate.
+ * From blocks to figures. Figures of the whole trace are taken column by column; only --by walks
+ * records. Every arrival goes through the ring that puts the trace in order, and what leaves it makes
+ * gaps, windows and the rate.
  */
 #include "libtrace/meta.h"
 #include "tools/summarize/summarize.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Burstiness: how many arrivals fall into windows of fixed width, and the rate over time in bins that double when the
- * span outgrows them. Both take arrivals in order and need memory that does not depend on the span.
+ * Burstiness: how many arrivals fall into windows of fixed width, and the rate over time in bins that
+ * double when the span outgrows them. Both take arrivals in order and need memory that does not depend
+ * on the span.
  */
 #include "tools/summarize/summarize.h"
 #include <math.h>
@@ -28,9 +29,10 @@ static void close_window(struct sum_window *w)
 
 static void window_add(struct sum_window *w, uint64_t offset)
 {
-	if (offset - w->index * w->width >= w->width) {
+	if (offset - w->start >= w->width) {
 		close_window(w);
 		w->index = offset / w->width;
+		w->start = w->index * w->width;
 		w->n = 0;
 	}
 	w->n++;

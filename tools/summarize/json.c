@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The report as JSON, schema trace-summary/1. Keys are defined in docs/METRICS.md; a test holds the two together.
+ * The report as JSON, schema trace-summary/1. Keys are defined in docs/METRICS.md; a test holds the
+ * two together.
  */
 #include "tools/report.h"
 #include "tools/summarize/summarize.h"

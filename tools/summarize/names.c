@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * How often each model, adapter, type and tenant occurs, and how many sessions there are. Names are told apart by a
- * 64-bit hash, so a long name costs no more than a short one.
+ * How often each model, adapter, type and tenant occurs, and how many sessions there are. Names are
+ * told apart by a 64-bit hash, so a long name costs no more than a short one.
  */
 #include "tools/hash.h"
 #include "tools/summarize/summarize.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The figures of a report while they are collected, and the three ways to print them. Memory is bounded whatever the
- * input: percentiles share one budget, arrivals pass through a ring, names and groups have limits.
+ * The figures of a report while they are collected, and the three ways to print them. Memory is
+ * bounded whatever the input: percentiles share one budget, arrivals pass through a ring, names and
+ * groups have limits.
  */
 #ifndef TOOLS_SUMMARIZE_H
 #define TOOLS_SUMMARIZE_H
@@ -69,9 +70,9 @@ double sum_set_rate(const struct sum_set *s); /* per second; NAN when the span i
 /* --- arrivals over time --------------------------------------------------------------------- */
 
 struct sum_window {
-	uint64_t width;    /* ns */
-	uint64_t index, n; /* the window being filled */
-	uint64_t used;     /* windows closed that were not empty */
+	uint64_t width;           /* ns */
+	uint64_t index, start, n; /* the window being filled: its number, its offset in ns, its arrivals */
+	uint64_t used;            /* windows closed that were not empty */
 	uint64_t max, max_index, min_used;
 	unsigned __int128 squares; /* sum of n^2 over closed windows */
 };
@@ -164,8 +165,8 @@ void sum_groups_free(struct sum_groups *g);
 /* The group of a record, for --by FIELD. */
 int sum_groups_of_record(struct sum_groups *g, const struct tr_rec *r, struct tr_dist_budget *budget,
                          unsigned *index, struct tr_err *err);
-/* The group of an arrival, for --by window=T. The first call sets the origin. Arrivals in order leave a window for good:
- * it is sealed, and one that comes late is only counted. */
+/* The group of an arrival, for --by window=T. The first call sets the origin. Arrivals in order leave a
+ * window for good: it is sealed, and one that comes late is only counted. */
 int sum_groups_of_arrival(struct sum_groups *g, int64_t t, int in_order, struct tr_dist_budget *budget,
                           unsigned *index, struct tr_err *err);
 int sum_groups_of_none(struct sum_groups *g, struct tr_dist_budget *budget, unsigned *index,
@@ -215,7 +216,7 @@ int sum_finish(struct sum *s, struct tr_err *err);
 
 /* --- reports, to stdout --------------------------------------------------------------------------- */
 
-/* How a group is called: its text made safe, its number, its window's start; out: REP_SAFE(SUM_NAME_BYTES) bytes. */
+/* How a group is called: its text made safe, or its number. out: REP_SAFE(width) bytes. */
 char *sum_group_name(const struct sum_by *by, const struct sum_group *g, unsigned width, char *out);
 
 void sum_json(const struct sum *s);
