@@ -346,6 +346,18 @@ int tr_azure_claims(struct tr_slice first_bytes)
 
 /* --- reading ----------------------------------------------------------------------------- */
 
+enum { HOUR_LEN = 14 };
+
+/* ns in the last digit of a fraction of so many digits */
+static const uint32_t decimal_scale[10] = {1000000000, 100000000, 10000000, 1000000, 100000,
+                                           10000,      1000,      100,      10,      1};
+
+/* A digit's value; above 9 when it is none. */
+static unsigned value(char c)
+{
+	return (unsigned char)c - (unsigned)'0';
+}
+
 struct reader {
 	struct csvio io;
 	struct style st;
@@ -353,19 +365,63 @@ struct reader {
 	int has_origin;
 	int plain; /* the cells so far are spelled as the writer would spell them */
 	unsigned stamp_col;
+	size_t zone_n; /* length of the style's zone */
+	int hour_known;
+	char hour[HOUR_LEN]; /* "2023-11-16 18:" of a stamp in the style's form */
+	int64_t hour_ns;     /* its epoch */
 	uint64_t id;
 	struct tr_buf extra; /* of the row at hand */
 };
+
+/* Minutes, seconds and fraction of a stamp in the style's form, as ns; -1 when it is in another, and for a zero that
+ * the style would leave out. */
+static int64_t within_hour(const struct reader *r, struct tr_slice s)
+{
+	const struct tr_when_form *form = &r->st.form;
+	const char *p = s.p + HOUR_LEN;
+	size_t digits = (size_t)form->digits, point = digits > 0;
+	unsigned bad, minute, second;
+	uint32_t fraction = 0;
+
+	if (s.n != HOUR_LEN + 5 + point + digits + r->zone_n || p[2] != ':' || (point && p[5] != '.') ||
+	    (r->zone_n && memcmp(p + 5 + point + digits, form->zone, r->zone_n) != 0))
+		return -1;
+	bad = (unsigned)(value(p[0]) > 5) | (unsigned)(value(p[1]) > 9) | (unsigned)(value(p[3]) > 5) |
+	      (unsigned)(value(p[4]) > 9);
+	minute = value(p[0]) * 10 + value(p[1]);
+	second = value(p[3]) * 10 + value(p[4]);
+	for (size_t i = 0; i < digits; i++) {
+		unsigned d = value(p[6 + i]);
+
+		bad |= (unsigned)(d > 9);
+		fraction = fraction * 10 + d;
+	}
+	if (bad || (r->st.omit_zero && fraction == 0))
+		return -1;
+	return (minute * 60 + second) * SECOND_NS + (int64_t)fraction * decimal_scale[digits];
+}
 
 static const char *take_stamp(struct reader *r, struct tr_slice s)
 {
 	struct tr_when_form form;
 	const struct tr_when_form *style = &r->st.form;
-	const char *why = tr_when_parse(s, &r->epoch, &form);
 	int digits = style->digits;
+	const char *why;
+	int64_t ns = -1;
 
+	/* Most rows are of the same hour as the row before. */
+	if (r->hour_known && s.n > HOUR_LEN && memcmp(s.p, r->hour, HOUR_LEN) == 0) {
+		ns = within_hour(r, s);
+		if (ns >= 0 && !__builtin_add_overflow(r->hour_ns, ns, &r->epoch))
+			return NULL;
+	}
+	why = tr_when_parse(s, &r->epoch, &form);
 	if (why)
 		return why;
+	ns = within_hour(r, s);
+	r->hour_known =
+	    ns >= 0 && form.sep == style->sep && !__builtin_sub_overflow(r->epoch, ns, &r->hour_ns);
+	memcpy(r->hour, s.p, HOUR_LEN);
 	if (r->st.omit_zero && r->epoch % SECOND_NS == 0)
 		digits = 0;
 	r->plain &= form.digits == digits && form.sep == style->sep &&
@@ -523,6 +579,7 @@ static int start(struct reader *r, struct tr_head *head, struct tr_err *err)
 		return rc;
 	while (r->st.role[r->stamp_col] != STAMP)
 		r->stamp_col++;
+	r->zone_n = strlen(r->st.form.zone);
 	r->io.sep = of_buf(&r->st.sep);
 	r->io.eol = of_buf(&r->st.eol);
 	rc = csvio_first(&r->io, err);
@@ -618,8 +675,6 @@ static uint64_t new_day(struct writer *w, int64_t epoch)
 
 static char *put_stamp(struct writer *w, char *p, int64_t epoch)
 {
-	static const uint32_t scale[10] = {1000000000, 100000000, 10000000, 1000000, 100000,
-	                                   10000,      1000,      100,      10,      1};
 	const struct tr_when_form *form = &w->st.form;
 	size_t zone = strlen(form->zone);
 	uint64_t ns;
@@ -637,9 +692,9 @@ static char *put_stamp(struct writer *w, char *p, int64_t epoch)
 	p = put_two(p, s / 60 % 60);
 	*p++ = ':';
 	p = put_two(p, s % 60);
-	w->cut += ns % scale[digits] != 0;
+	w->cut += ns % decimal_scale[digits] != 0;
 	if (digits && !(w->st.omit_zero && ns == 0)) {
-		uint32_t fraction = (uint32_t)ns / scale[digits];
+		uint32_t fraction = (uint32_t)ns / decimal_scale[digits];
 
 		*p = '.';
 		for (unsigned i = digits; i > 0; i--, fraction /= 10)

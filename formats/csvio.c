@@ -26,21 +26,25 @@ static void blame(struct csvio *c, const char *why, unsigned col, const char *p,
 		memcpy(c->value, p, c->value_n); /* libcsv uses its buffer again */
 }
 
+/* Separators of several bytes: whether blanks stand where they should takes a look at every cell. */
+static void follow(struct csvio *c, size_t sep, const char *p, size_t n)
+{
+	if ((size_t)(c->end - c->at) < sep + n || (sep && memcmp(c->at, c->sep.p, sep) != 0) ||
+	    (n && memcmp(c->at + sep, p, n) != 0))
+		c->at = NULL;
+	else
+		c->at += sep + n;
+}
+
 static void on_cell(void *p, size_t n, void *data)
 {
 	struct csvio *c = data;
 	unsigned col = c->ncells++;
 	const char *why;
 
-	if (c->at) {
-		size_t sep = col ? c->sep.n : 0;
-
-		if ((size_t)(c->end - c->at) < sep + n || (sep && memcmp(c->at, c->sep.p, sep) != 0) ||
-		    (n && memcmp(c->at + sep, p, n) != 0))
-			c->at = NULL;
-		else
-			c->at += sep + n;
-	}
+	c->cell_bytes += n;
+	if (c->at && c->sep.n > 1)
+		follow(c, col ? c->sep.n : 0, p, n);
 	if (c->why || col >= c->ncols)
 		return;
 	why = c->ops->cell(c->self, col, (struct tr_slice){p, n});
@@ -209,6 +213,7 @@ static void next_row(struct csvio *c)
 {
 	c->row = c->fed;
 	c->ncells = 0;
+	c->cell_bytes = 0;
 	c->done = c->inside = 0;
 	c->why = NULL;
 	c->rec.mask = 0;
@@ -330,6 +335,16 @@ static int reject(struct csvio *c, struct tr_err *err)
 	return -TR_EDATA;
 }
 
+/* The row is one line. Where the separator is the delimiter alone, lengths are enough: libcsv only ever takes bytes away
+ * (blanks, quotes), so when none is missing, the cells stand in the line as they are. */
+static int is_regular(const struct csvio *c)
+{
+	size_t eol = c->final_newline ? c->eol.n : 0;
+	const char *cells_end = c->sep.n > 1 ? c->at : c->at + c->cell_bytes + c->ncells - 1;
+
+	return (size_t)(c->end - cells_end) == eol && memcmp(cells_end, c->eol.p, eol) == 0;
+}
+
 /* 1 = a row has come and has not been looked at, 0 = end, 2 = nothing in time, < 0. */
 static int take_row(struct csvio *c, struct tr_err *err)
 {
@@ -353,9 +368,7 @@ static int take_row(struct csvio *c, struct tr_err *err)
 	if (c->raw.n > CSVIO_ROW_MAX)
 		return place(c, tr_fail(err, TR_ELIMIT, "a row of more than 1 MiB"), c->row_line, err);
 	c->final_newline = c->raw.p[c->raw.n - 1] == '\n' || c->raw.p[c->raw.n - 1] == '\r';
-	c->regular = c->at && (c->at == c->end ? !c->final_newline
-	                                       : (size_t)(c->end - c->at) == c->eol.n &&
-	                                             memcmp(c->at, c->eol.p, c->eol.n) == 0);
+	c->regular = c->at && is_regular(c);
 	return 1;
 }
 

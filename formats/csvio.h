@@ -59,6 +59,7 @@ struct csvio {
 	uint64_t line;        /* lines that libcsv has had */
 	const char *at, *end; /* where the next cell stands in a regular row; NULL: not regular */
 	unsigned ncells;
+	size_t cell_bytes; /* of all cells of the row */
 	int done, inside;
 	const char *why; /* first thing wrong with the row */
 	unsigned why_col;

@@ -101,7 +101,6 @@ static int store_bytes(struct tr_block *b, struct tr_slice s, int repeats, uint6
 	int rc = tr_buf_add(&b->bytes, s.p, s.n);
 	if (rc < 0)
 		return rc;
-	b->content += s.n;
 	*place = at << 32 | s.n;
 	if (slot)
 		*slot = *place + 1;
@@ -124,11 +123,10 @@ static int store_list(struct tr_block *b, struct tr_list l, uint64_t *place)
 		memcpy(b->pool + b->pool_n, l.v, l.n * sizeof *l.v);
 	*place = (uint64_t)b->pool_n << 32 | l.n;
 	b->pool_n += (uint32_t)l.n;
-	b->content += 8 * l.n;
 	return 0;
 }
 
-/* Content of a record, strings counted in full. */
+/* Content of a record, as far as it matters for the limits. */
 static size_t content_of(const struct tr_schema *schema, const void *rec, uint64_t mask)
 {
 	size_t n = 0;
@@ -144,6 +142,14 @@ static size_t content_of(const struct tr_schema *schema, const void *rec, uint64
 			break;
 	}
 	return n;
+}
+
+/* One NaN, so that the JSONL twin, which knows only one, has the same content. */
+static uint64_t number(const struct tr_field *f, const void *rec)
+{
+	uint64_t v = tr_field_bits(f, rec);
+	int nan = f->type == TR_TYPE_F64 && (v << 1) > UINT64_C(0xffe0000000000000);
+	return nan ? UINT64_C(0x7ff8000000000000) : v;
 }
 
 int tr_block_add(struct tr_block *b, const void *rec, struct tr_err *err)
@@ -165,12 +171,12 @@ int tr_block_add(struct tr_block *b, const void *rec, struct tr_err *err)
 		else if (rc == 0 && f->type == TR_TYPE_LIST)
 			rc = store_list(b, tr_field_list(f, rec), &v);
 		else
-			v = tr_field_bits(f, rec);
+			v = number(f, rec);
 		if (rc < 0)
 			return tr_fail(err, (enum tr_code) - rc, "no memory for a block");
-		b->content += f->type == TR_TYPE_STR || f->type == TR_TYPE_LIST ? 16 : 8;
 		c->v[c->count++] = v;
 	}
+	b->content += content;
 	b->rows++;
 	return 0;
 }
@@ -208,4 +214,23 @@ int tr_cursor_next(struct tr_cursor *cur, void *rec)
 	memcpy(rec, &mask, sizeof mask);
 	cur->row++;
 	return 1;
+}
+
+size_t tr_block_largest(const struct tr_block *b)
+{
+	union {
+		struct tr_rec rec;
+		struct tr_series series;
+		struct tr_event event;
+	} any;
+	struct tr_cursor c;
+	size_t largest = 0;
+	tr_cursor_init(&c, b);
+	while (tr_cursor_next(&c, &any)) {
+		uint64_t mask;
+		memcpy(&mask, &any, sizeof mask);
+		size_t n = content_of(b->schema, &any, mask);
+		largest = n > largest ? n : largest;
+	}
+	return largest;
 }

@@ -42,6 +42,9 @@ void tr_block_unref(struct tr_block *b); /* NULL is fine */
  * 0 done; 1: the block is full, nothing was added; < 0 error (a record above TR_RECORD_MAX: -TR_ELIMIT). */
 int tr_block_add(struct tr_block *b, const void *rec, struct tr_err *err);
 
+/* Content of the largest record; see the limits in rec.h. */
+size_t tr_block_largest(const struct tr_block *b);
+
 /* Walk the rows. The record borrows from the block. */
 struct tr_cursor {
 	const struct tr_block *b;

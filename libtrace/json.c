@@ -344,3 +344,15 @@ int tr_json_quote(struct tr_buf *b, struct tr_slice s)
 	}
 	return rc < 0 ? rc : tr_buf_char(b, '"');
 }
+
+int tr_json_utf8(struct tr_slice s)
+{
+	const unsigned char *p = (const unsigned char *)s.p;
+	for (size_t i = 0; i < s.n;) {
+		size_t step = p[i] < 0x80 ? 1 : valid(p + i, s.n - i);
+		if (step == 0)
+			return 0;
+		i += step;
+	}
+	return 1;
+}

@@ -56,4 +56,7 @@ int tr_json_unescape(struct tr_slice raw, unsigned flags, struct tr_buf *b);
  * escaped); a byte that is not part of valid UTF-8 becomes \udc80..\udcff. */
 int tr_json_quote(struct tr_buf *b, struct tr_slice s);
 
+/* Is all of it valid UTF-8 (Unicode 15, table 3-7)? */
+int tr_json_utf8(struct tr_slice s);
+
 #endif

@@ -288,6 +288,8 @@ static int take_member(struct tr_json *j, const struct member *m, void *base, st
 	case OBJECT:
 		if (t != TR_JSON_OBJECT || tr_json_skip(j, t, &raw) < 0)
 			return bad(j, key, "not an object", err);
+		if (!tr_json_utf8(raw))
+			return bad(j, key, "not UTF-8", err);
 		return set_slice(text_of(base, m), raw, err);
 	case U64:
 		reason = t == TR_JSON_NUMBER ? tr_num_u64(j->s, &v) : "not a number";

@@ -172,7 +172,7 @@ void tr_field_set_str(const struct tr_field *f, void *rec, struct tr_slice s);
 void tr_field_set_list(const struct tr_field *f, void *rec, struct tr_list l);
 
 /* Limits, in bytes of content: 8 for each number and list element, 16 for each string or list, and the
- * bytes of strings (a repeated string of a dictionary once). */
+ * bytes of strings. */
 enum {
 	TR_RECORD_MAX = 6 << 20,     /* one record */
 	TR_BLOCK_ROWS = 65536,       /* records in a block */

@@ -7,11 +7,18 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <zlib.h>
 
 enum { PARTLY = 1, DICTIONARY = 0, PLAIN_STRINGS = 1, NAME_MAX_BYTES = 255 };
 
 static const unsigned char type_codes[] = {
     [TR_TYPE_U64] = 0, [TR_TYPE_I64] = 1, [TR_TYPE_F64] = 2, [TR_TYPE_STR] = 3, [TR_TYPE_LIST] = 4};
+
+uint32_t trb_crc(const unsigned char *head, const struct tr_buf *body)
+{
+	uLong crc = crc32(0, head, TRB_HEAD);
+	return (uint32_t)(body->n ? crc32(crc, (unsigned char *)body->p, (uInt)body->n) : crc); /* zlib takes NULL as a reset */
+}
 
 /* --- out --------------------------------------------------------------------------------- */
 
@@ -196,12 +203,10 @@ static int get_plain_strings(struct trb_dec *d, struct tr_block *b, uint64_t *pl
 	uint64_t total = 0;
 	for (size_t i = 0; i < n && rc == 0; i++) {
 		if (place[i] > d->budget - total)
-			rc = bad(d, "block holds more than 8 MiB of content");
+			rc = bad(d, trb_too_much);
 		else
 			total += place[i];
 	}
-	if (rc == 0)
-		rc = trb_charge(d, 1, total);
 	if (rc == 0)
 		rc = trb_get_bytes(d, total, &d->bytes[0]);
 	if (rc < 0)
@@ -210,7 +215,7 @@ static int get_plain_strings(struct trb_dec *d, struct tr_block *b, uint64_t *pl
 		return bad(d, "strings do not fit their lengths");
 	uint64_t at = b->bytes.n;
 	if (tr_buf_add(&b->bytes, d->bytes[0].p, total) < 0)
-		return no_memory(d);
+		return bad(d, trb_too_much);
 	for (size_t i = 0; i < n; i++) {
 		uint64_t length = place[i];
 		place[i] = at << 32 | length;
@@ -219,17 +224,8 @@ static int get_plain_strings(struct trb_dec *d, struct tr_block *b, uint64_t *pl
 	return 0;
 }
 
-static int get_strings(struct trb_dec *d, struct tr_block *b, struct tr_column *c)
+static int get_dictionary(struct trb_dec *d, struct tr_block *b, struct tr_column *c)
 {
-	if (trb_charge(d, 8, c->count) < 0)
-		return -TR_EDATA;
-	if (d->pos == d->n)
-		return bad(d, "strings are missing");
-	unsigned form = d->p[d->pos++];
-	if (form > 1)
-		return bad(d, "unknown form of strings");
-	if (form == PLAIN_STRINGS)
-		return get_plain_strings(d, b, c->v, c->count);
 	uint64_t n;
 	if (trb_get_varint(d, &n) < 0)
 		return -TR_EDATA;
@@ -249,6 +245,22 @@ static int get_strings(struct trb_dec *d, struct tr_block *b, struct tr_column *
 	return rc;
 }
 
+static int get_strings(struct trb_dec *d, struct tr_block *b, struct tr_column *c)
+{
+	if (trb_charge(d, 8, c->count) < 0)
+		return -TR_EDATA;
+	if (d->pos == d->n)
+		return bad(d, "strings are missing");
+	unsigned form = d->p[d->pos++];
+	if (form > PLAIN_STRINGS)
+		return bad(d, "unknown form of strings");
+	int rc = form == DICTIONARY ? get_dictionary(d, b, c) : get_plain_strings(d, b, c->v, c->count);
+	/* A word counts for each record that has it, or a small file could stand for any amount of text. */
+	for (uint32_t i = 0; i < c->count && rc == 0; i++)
+		rc = trb_charge(d, 1, c->v[i] & UINT32_MAX);
+	return rc;
+}
+
 static int get_lists(struct trb_dec *d, struct tr_block *b, struct tr_column *c)
 {
 	int rc = trb_charge(d, 8, c->count);
@@ -257,7 +269,7 @@ static int get_lists(struct trb_dec *d, struct tr_block *b, struct tr_column *c)
 	uint64_t total = 0;
 	for (uint32_t i = 0; i < c->count && rc == 0; i++) {
 		if (c->v[i] > d->budget / 8 - total)
-			rc = bad(d, "block holds more than 8 MiB of content");
+			rc = bad(d, trb_too_much);
 		else
 			total += c->v[i];
 	}
@@ -355,6 +367,8 @@ int trb_get_block(struct trb_dec *d, enum tr_kind kind, uint32_t rows, struct tr
 	if (rc == 0 && d->pos != d->n)
 		rc = bad(d, "bytes left at the end of a block");
 	b->content = TR_BLOCK_MAX - d->budget;
+	if (rc == 0 && b->content > TR_RECORD_MAX && tr_block_largest(b) > TR_RECORD_MAX)
+		rc = bad(d, "a record of more than 6 MiB");
 	if (rc < 0) {
 		tr_block_unref(b);
 		return rc;

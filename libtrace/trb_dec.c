@@ -11,6 +11,8 @@
 
 enum { CONSTANT, VARINT, CLASS, RUNS, KIND = 15, DELTA = 16, ZIGZAG = 32, SLACK = 16 };
 
+const char trb_too_much[] = "block holds more than 8 MiB of content";
+
 int trb_dec_init(struct trb_dec *d)
 {
 	memset(d, 0, sizeof *d);
@@ -37,7 +39,7 @@ static int bad(struct trb_dec *d, const char *reason)
 int trb_charge(struct trb_dec *d, size_t unit, size_t count)
 {
 	if (count > d->budget / unit)
-		return bad(d, "block holds more than 8 MiB of content");
+		return bad(d, trb_too_much);
 	d->budget -= unit * count;
 	return 0;
 }
@@ -89,7 +91,12 @@ int trb_get_bytes(struct trb_dec *d, size_t max, struct tr_buf *to)
 	if (method == 0) {
 		memcpy(to->p, d->p + d->pos, raw);
 	} else {
-		size_t k = ZSTD_decompressDCtx(d->zstd, to->p, raw, d->p + d->pos, stored);
+		static const unsigned char magic[] = {0x28, 0xb5, 0x2f, 0xfd};
+		const unsigned char *frame = d->p + d->pos;
+		if (stored < sizeof magic || memcmp(frame, magic, sizeof magic) != 0 ||
+		    ZSTD_findFrameCompressedSize(frame, stored) != stored)
+			return bad(d, "not one zstd frame");
+		size_t k = ZSTD_decompressDCtx(d->zstd, to->p, raw, frame, stored);
 		if (ZSTD_isError(k) || k != raw)
 			return bad(d, "damaged zstd frame");
 	}

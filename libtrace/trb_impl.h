@@ -12,6 +12,9 @@
 
 enum { TRB_PREAMBLE = 16, TRB_HEAD = 32, TRB_ENTRY = 32, TRB_FOOTER = 16 };
 
+/* Of a block's head, the checksum's own bytes zero, and its body. */
+uint32_t trb_crc(const unsigned char *head, const struct tr_buf *body);
+
 /* --- encoding --- */
 struct trb_enc {
 	ZSTD_CCtx *zstd;
@@ -38,6 +41,7 @@ struct trb_dec {
 	struct tr_buf bytes[2];
 	const char *reason;
 };
+extern const char trb_too_much[];
 int trb_dec_init(struct trb_dec *d);
 void trb_dec_free(struct trb_dec *d);
 int trb_get_varint(struct trb_dec *d, uint64_t *v);

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <zlib.h>
 
 static const unsigned char magic[8] = {0x89, 'T', 'R', 'B', 0x0d, 0x0a, 0x1a, 0x0a};
 
@@ -72,6 +71,8 @@ static int fail_at(struct tr_err *err, uint64_t at, enum tr_code code, const cha
 
 static int cut(struct trb_reader *r, uint64_t at, struct tr_err *err)
 {
+	if (r->trailed)
+		return fail_at(err, at, TR_ECUT, "stream ends inside its index; the records are complete");
 	tr_meta_set(&r->tail.state, "cut", NULL);
 	return fail_at(err, at, TR_ECUT, "stream ends without its trailer: it was cut");
 }
@@ -93,7 +94,7 @@ static int read_frame(struct trb_reader *r, struct frame *f, struct tr_err *err)
 	if (got == 0)
 		return 0;
 	if (got < sizeof head)
-		return r->trailed ? fail_at(err, f->at, TR_EDATA, "bytes after the trailer") : cut(r, f->at, err);
+		return cut(r, f->at, err);
 	f->type = head[0];
 	f->length = le32(head + 4);
 	f->count = le32(head + 8);
@@ -114,7 +115,7 @@ static int read_frame(struct trb_reader *r, struct frame *f, struct tr_err *err)
 	r->body.n = got;
 	uint32_t crc = le32(head + 12);
 	memset(head + 12, 0, 4);
-	if (crc32(crc32(0, head, sizeof head), (unsigned char *)r->body.p, (uInt)r->body.n) != crc)
+	if (trb_crc(head, &r->body) != crc)
 		return fail_at(err, f->at, TR_EDATA, "block is damaged: its checksum does not fit");
 	return 1;
 }
@@ -193,7 +194,9 @@ static int take_rest(struct trb_reader *r, const struct frame *f, struct tr_err 
 	if (f->type != 'X' || f->length != (uint64_t)f->count * TRB_ENTRY)
 		return fail_at(err, f->at, TR_EDATA, "bytes after the trailer");
 	int rc = tr_in_read(r->in, footer, sizeof footer, &got, err);
-	if (rc == 0 && (got < sizeof footer || memcmp(footer + 8, "TRBINDEX", 8) != 0 || le64(footer) != f->at))
+	if (rc == 0 && got < sizeof footer)
+		return cut(r, at, err);
+	if (rc == 0 && (memcmp(footer + 8, "TRBINDEX", 8) != 0 || le64(footer) != f->at))
 		rc = fail_at(err, at, TR_EDATA, "index without its footer");
 	if (rc == 0)
 		rc = tr_in_read(r->in, &more, 1, &got, err);

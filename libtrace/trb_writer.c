@@ -9,7 +9,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 enum { INDEX_MAX = 1 << 23 }; /* bytes of index; a longer stream goes without (about 8 billion rows) */
 
@@ -42,7 +41,7 @@ static int write_frame(struct tr_out *out, char type, uint32_t count, int64_t fi
 	store32(head + 8, count);
 	store64(head + 16, (uint64_t)first);
 	store64(head + 24, (uint64_t)last);
-	store32(head + 12, (uint32_t)crc32(crc32(0, head, sizeof head), (unsigned char *)body->p, (uInt)body->n));
+	store32(head + 12, trb_crc(head, body));
 	int rc = tr_out_write(out, head, sizeof head, err);
 	return rc < 0 ? rc : tr_out_write(out, body->p, body->n, err);
 }
