@@ -2,8 +2,8 @@
  *
  * Distributions. A hash table from value to count, because traces repeat themselves: token counts
  * have thousands of distinct values, not millions. It doubles while the shared budget lasts; then the
- * counts move to a histogram and percentiles alone become approximate. Moments are sums of integers, exact
- * always.
+ * counts move to a histogram and percentiles alone become approximate. Small values, once there are many of them, are counted
+ * in an array, exactly and without hashing. Moments are sums of integers, exact always.
  *
  * A query sorts the table in place (no memory needed, so no query can fail); the next new add hashes it
  * again. A query thus changes the object behind its const pointer: one thread at a time.
@@ -15,9 +15,13 @@
 
 enum {
 	FIRST_SLOTS = 16,
+	SMALL = 8192,      /* values counted directly ... */
+	SMALL_FROM = 4096, /* ... from so many additions on */
 	PROBES_MAX = 1024, /* never met by chance at this load: crafted values must not cost a scan each */
 	HIST_BITS = 10,
 };
+
+#define SMALL_ENTRIES (SMALL * sizeof(uint64_t) / sizeof(struct slot))
 
 struct slot {
 	uint64_t value;
@@ -26,6 +30,9 @@ struct slot {
 
 struct tr_dist {
 	struct tr_dist_budget *budget;
+	uint64_t *small; /* counts of the values below SMALL; then slots and hist hold only larger ones */
+	uint64_t nsmall; /* their sum */
+	int no_small;    /* no budget for it */
 	struct slot *slots; /* hashed, or the first `used` ones sorted; NULL once hist is there */
 	unsigned log2_size;
 	uint64_t used;
@@ -64,6 +71,9 @@ void tr_dist_free(struct tr_dist *d)
 	if (!d)
 		return;
 	drop_slots(d);
+	if (d->small)
+		d->budget->entries += SMALL_ENTRIES;
+	free(d->small);
 	tr_hist_free(d->hist);
 	free(d);
 }
@@ -90,7 +100,8 @@ static struct slot *probe(struct slot *slots, unsigned log2_size, uint64_t value
 
 static int to_hist(struct tr_dist *d, struct tr_err *err)
 {
-	int rc = d->hist ? 0 : tr_hist_new(&d->hist, HIST_BITS, INT64_MAX, err);
+	unsigned bits = d->budget->hist_bits ? d->budget->hist_bits : HIST_BITS;
+	int rc = d->hist ? 0 : tr_hist_new(&d->hist, bits, INT64_MAX, err);
 
 	for (uint64_t i = 0; d->slots && i < size_of(d) && rc == 0; i++)
 		if (d->slots[i].count)
@@ -129,12 +140,38 @@ static int rehash(struct tr_dist *d, unsigned log2_size, struct tr_err *err)
 	return 0;
 }
 
+/* From now on small values have an array. Once, and before there is a histogram. */
+static int make_small(struct tr_dist *d, struct tr_err *err)
+{
+	d->no_small = d->hist || d->budget->entries < SMALL_ENTRIES;
+	if (d->no_small)
+		return 0;
+	d->small = calloc(SMALL, sizeof(*d->small));
+	if (!d->small)
+		return tr_fail(err, TR_ENOMEM, "out of memory for a distribution");
+	d->budget->entries -= SMALL_ENTRIES;
+	for (uint64_t i = 0; d->slots && i < size_of(d); i++)
+		if (d->slots[i].count && d->slots[i].value < SMALL) {
+			d->small[d->slots[i].value] = d->slots[i].count;
+			d->nsmall += d->slots[i].count;
+			d->slots[i].count = 0;
+			d->used--;
+		}
+	/* The holes broke the chains of probes. */
+	return d->slots ? rehash(d, d->log2_size, err) : 0;
+}
+
 /* Only the counting; moments are the callers'. */
 static int tally(struct tr_dist *d, uint64_t value, uint64_t times, struct tr_err *err)
 {
 	struct slot *s = NULL;
 	int rc = 0;
 
+	if (d->small && value < SMALL) {
+		d->small[value] += times;
+		d->nsmall += times;
+		return 0;
+	}
 	if (d->hist)
 		return tr_hist_add(d->hist, value, times, err);
 	if (!d->slots)
@@ -165,9 +202,16 @@ int tr_dist_add(struct tr_dist *d, uint64_t value, struct tr_err *err)
 
 	if (value > INT64_MAX)
 		return tr_fail(err, TR_ELIMIT, "values of a distribution end at 2^63 - 1");
-	rc = tally(d, value, 1, err);
-	if (rc < 0)
-		return rc;
+	if (d->small && value < SMALL) {
+		d->small[value]++;
+		d->nsmall++;
+	} else {
+		rc = d->count == SMALL_FROM && !d->small && !d->no_small ? make_small(d, err) : 0;
+		if (rc == 0)
+			rc = tally(d, value, 1, err);
+		if (rc < 0)
+			return rc;
+	}
 	d->count++;
 	d->sum += value;
 	d->squares_lost |= __builtin_add_overflow(d->squares, (unsigned __int128)value * value, &d->squares);
@@ -197,6 +241,9 @@ int tr_dist_merge(struct tr_dist *to, const struct tr_dist *from, struct tr_err 
 		if (rc == 0)
 			rc = tr_hist_merge(to->hist, from->hist, err);
 	}
+	for (uint64_t i = 0; from->small && i < SMALL && rc == 0; i++)
+		if (from->small[i])
+			rc = tally(to, i, from->small[i], err);
 	for (uint64_t i = 0; from->slots && i < size_of(from) && rc == 0; i++) {
 		/* Scattered: in the order of the hash they would pile up at one end of the other table. */
 		const struct slot *s = from->slots + (i * UINT64_C(0x9e3779b1) & (size_of(from) - 1));
@@ -272,6 +319,12 @@ static uint64_t kth(const struct tr_dist *d, uint64_t k)
 {
 	uint64_t i = 0, v;
 
+	if (k <= d->nsmall) {
+		while (k > d->small[i])
+			k -= d->small[i++];
+		return i;
+	}
+	k -= d->nsmall;
 	if (d->hist) {
 		v = tr_hist_kth(d->hist, k);
 		return v < d->min ? d->min : v > d->max ? d->max : v;
@@ -336,6 +389,11 @@ void tr_dist_bins(const struct tr_dist *d, const uint64_t *edges, unsigned n, ui
 	if (n < 2)
 		return;
 	memset(counts, 0, (n - 1) * sizeof(*counts));
+	for (uint64_t i = 0; d->small && i < SMALL; i++) {
+		bin = bin_of(edges, n, i);
+		if (bin < n)
+			counts[bin] += d->small[i];
+	}
 	for (uint64_t i = 0; d->slots && i < size_of(d); i++) {
 		bin = bin_of(edges, n, d->slots[i].value);
 		if (bin < n)

@@ -14,6 +14,7 @@
 
 struct tr_dist_budget { /* shared by the distributions of one report; bounds their memory */
 	uint64_t entries;     /* left, 16 bytes each */
+	unsigned hist_bits;   /* of the histograms, which are not in the budget: 4..14; 0 = 10, an error of 0.1 % */
 };
 
 struct tr_dist; /* opaque; values are int64 >= 0 */

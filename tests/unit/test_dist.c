@@ -79,7 +79,7 @@ static void test_percentiles(void **state)
 	(void)state;
 	tr_rng_init(&g, 1, "percentiles");
 	for (int round = 0; round < 10000; round++) {
-		struct tr_dist_budget budget = {1 << 20};
+		struct tr_dist_budget budget = {.entries = 1 << 20};
 		struct tr_dist *d = make(&budget);
 		uint64_t v[MAX], n = round < 100 ? (uint64_t)round / 25 : 1 + tr_rng_below(&g, MAX);
 		uint64_t range = UINT64_C(1) << tr_rng_below(&g, 45); /* a range of 1: all ties */
@@ -110,7 +110,7 @@ static void test_percentiles(void **state)
 
 static void test_known(void **state)
 {
-	struct tr_dist_budget budget = {1 << 20};
+	struct tr_dist_budget budget = {.entries = 1 << 20};
 	struct tr_dist *d = make(&budget);
 	struct tr_moments m = tr_dist_moments(d);
 
@@ -130,7 +130,7 @@ static void test_known(void **state)
 
 static void test_infinite_only(void **state)
 {
-	struct tr_dist_budget budget = {1 << 20};
+	struct tr_dist_budget budget = {.entries = 1 << 20};
 	struct tr_dist *d = make(&budget);
 
 	(void)state;
@@ -145,7 +145,7 @@ static void test_infinite_only(void **state)
 static void test_moments_large(void **state)
 {
 	const uint64_t base = UINT64_C(1700000000000000000);
-	struct tr_dist_budget budget = {1 << 20};
+	struct tr_dist_budget budget = {.entries = 1 << 20};
 	struct tr_dist *d = make(&budget);
 	struct tr_moments m;
 
@@ -173,7 +173,7 @@ static void test_moments_large(void **state)
 
 static void test_limits(void **state)
 {
-	struct tr_dist_budget budget = {1 << 20};
+	struct tr_dist_budget budget = {.entries = 1 << 20};
 	struct tr_dist *d = make(&budget);
 	struct tr_moments m;
 
@@ -198,7 +198,7 @@ static void test_moments_random(void **state)
 	(void)state;
 	tr_rng_init(&g, 1, "moments");
 	for (int round = 0; round < 300; round++) {
-		struct tr_dist_budget budget = {round & 1 ? 1 << 20 : 64};
+		struct tr_dist_budget budget = {.entries = round & 1 ? 1 << 20 : 64};
 		struct tr_dist *d = make(&budget);
 		uint64_t n = 1 + tr_rng_below(&g, 2000), range = UINT64_C(1) << (1 + tr_rng_below(&g, 40)),
 		         v[2000];
@@ -228,7 +228,7 @@ static void test_budget(void **state)
 {
 	enum { N = 20000 };
 	static uint64_t v[N];
-	struct tr_dist_budget budget = {1024};
+	struct tr_dist_budget budget = {.entries = 1024};
 	struct tr_dist *first = make(&budget), *d = make(&budget);
 	struct tr_rng g;
 	uint64_t sum = 0;
@@ -265,7 +265,7 @@ static void test_budget(void **state)
 
 static void test_no_budget(void **state)
 {
-	struct tr_dist_budget budget = {0};
+	struct tr_dist_budget budget = {.entries = 0};
 	struct tr_dist *d = make(&budget);
 
 	(void)state;
@@ -299,7 +299,7 @@ static void test_merge_is_union(void **state)
 	(void)state;
 	tr_rng_init(&g, 1, "union");
 	for (int round = 0; round < 400; round++) {
-		struct tr_dist_budget plenty = {1 << 20}, none = {0};
+		struct tr_dist_budget plenty = {.entries = 1 << 20}, none = {.entries = 0};
 		int a_exact = round % 4 < 2, b_exact = round % 4 % 2;
 		struct tr_dist *a = make(a_exact ? &plenty : &none), *b = make(b_exact ? &plenty : &none),
 		               *both = make(a_exact && b_exact ? &plenty : &none);
@@ -335,7 +335,7 @@ static void test_patterns(void **state)
 
 	(void)state;
 	for (size_t s = 0; s < sizeof(steps) / sizeof(*steps); s++) {
-		struct tr_dist_budget budget = {1 << 20};
+		struct tr_dist_budget budget = {.entries = 1 << 20};
 		struct tr_dist *a = make(&budget), *b = make(&budget), *c = make(&budget);
 
 		for (uint64_t i = 0; i < 60000; i++) {
@@ -356,7 +356,7 @@ static void test_patterns(void **state)
 static void test_bins(void **state)
 {
 	static const uint64_t edges[] = {1, 10, 10, 100, 1000};
-	struct tr_dist_budget budget = {1 << 20}, none = {0};
+	struct tr_dist_budget budget = {.entries = 1 << 20}, none = {.entries = 0};
 	uint64_t counts[4] = {9, 9, 9, 9};
 	struct tr_dist *d = make(&budget), *rough = make(&none);
 

@@ -454,6 +454,63 @@ static void test_azure_same_bytes(void **state)
 	}
 }
 
+/* Whatever is read without an error comes back as it was, also what nobody has thought of. */
+static void test_azure_mutations(void **state)
+{
+	static const char *const seeds[] = {
+	    HEADER "\r\n2023-11-16 18:17:03.9799600,4808,10\r\n2023-11-16 18:17:04.0319600,3180,8\r\n"
+	           "2023-11-16 18:17:04.0000000,110,27",
+	    "TIMESTAMP, ContextTokens, GeneratedTokens, a\n2024-05-12 00:00:00+00:00, 1, 2, x\n"
+	    "2024-05-12 00:00:00.000001+00:00, 0, 0, \"y, \"\"\"\n\n2024-05-12 00:00:01+00:00, 3, 4, \n",
+	    "\xef\xbb\xbf" HEADER
+	    "\n2023-01-01 00:00:00.50,1,1\n2023-01-01 00:00:00.25,1,1\n2023-01-01 00:00:00.25,1,1\n",
+	};
+	static const char letters[] = "\r\n\n\r   \t,\"0011599:.+TZ\xef\xff\0x";
+	uint64_t random = 1;
+	unsigned same = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < 4000; i++) {
+		char text[512];
+		size_t n = strlen(seeds[i % 3]);
+		struct trip there, back;
+
+		memcpy(text, seeds[i % 3], n);
+		for (unsigned k = 0; k <= i % 2; k++) {
+			size_t at, from;
+
+			random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+			at = (size_t)(random >> 33) % n;
+			at = i % 8 && at < sizeof(HEADER) ? n - 1 - at : at; /* rows, mostly */
+			from = (size_t)(random >> 24) % n;
+			if (random >> 62 == 0)
+				text[at] = letters[(random >> 40) % sizeof(letters)];
+			else if (random >> 62 == 1)
+				memmove(text + at, text + at + 1, --n - at);
+			else if (random >> 62 == 2)
+				memmove(text + at + 1, text + at, n++ - at);
+			else
+				text[at] = text[from];
+		}
+		if (open_mem(&there, "azure", (struct tr_slice){text, n}, NULL) < 0) {
+			tr_buf_free(&there.out);
+			continue;
+		}
+		if (write_all(&there, "trb", NULL) == 0) {
+			assert_int_equal(
+			    open_mem(&back, "trb", (struct tr_slice){there.out.p, there.out.n}, NULL), 0);
+			assert_int_equal(write_all(&back, "azure", NULL), 0);
+			assert_int_equal(back.told.n, 0);
+			assert_int_equal(back.out.n, n);
+			assert_memory_equal(back.out.p, text, n);
+			trip_free(&back);
+			same++;
+		}
+		trip_free(&there);
+	}
+	assert_true(same > 500);
+}
+
 static void test_azure_values(void **state)
 {
 	const struct tr_rec *rec;
@@ -760,6 +817,7 @@ int main(void)
 	    cmocka_unit_test(test_ends),
 	    cmocka_unit_test(test_limits),
 	    cmocka_unit_test(test_azure_same_bytes),
+	    cmocka_unit_test(test_azure_mutations),
 	    cmocka_unit_test(test_azure_values),
 	    cmocka_unit_test(test_azure_refuses),
 	    cmocka_unit_test(test_azure_hostile_style),

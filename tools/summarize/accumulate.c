@@ -24,7 +24,7 @@ static const struct {
 
 int sum_init(struct sum *s, const struct sum_by *by, enum tr_percentile method, struct tr_err *err)
 {
-	*s = (struct sum){.budget = {SUM_BUDGET}, .method = method, .state = "complete"};
+	*s = (struct sum){.budget = {SUM_BUDGET, 0}, .groups_budget = {SUM_GROUPS_BUDGET, SUM_GROUPS_BITS}, .method = method, .state = "complete"};
 	sum_arrivals_init(&s->arrivals);
 	for (unsigned i = 0; i < SUM_NAMED; i++) {
 		s->names[i].bit = named[i].bit;
@@ -78,7 +78,7 @@ static int group_arrival(struct sum *s, const struct tr_ordered *row, int in_ord
 {
 	struct sum_groups *g = s->groups;
 	unsigned at = (unsigned)row->w[CARRY_GROUP];
-	int e = g->by.field ? 0 : sum_groups_of_arrival(g, row->t, in_order, &s->budget, &at, err);
+	int e = g->by.field ? 0 : sum_groups_of_arrival(g, row->t, in_order, &s->groups_budget, &at, err);
 	if (e == 0)
 		e = group_add(&g->v[at].set, row, 1, err);
 	if (e == 0 && in_order)
@@ -162,9 +162,9 @@ static int add_grouped(struct sum *s, const struct tr_block *b, struct tr_err *e
 		unsigned at = 0;
 		int timed = TR_HAS(&rec, arrival_ns);
 		if (g->by.field)
-			e = sum_groups_of_record(g, &rec, &s->budget, &at, err);
+			e = sum_groups_of_record(g, &rec, &s->groups_budget, &at, err);
 		else if (!timed)
-			e = sum_groups_of_none(g, &s->budget, &at, err);
+			e = sum_groups_of_none(g, &s->groups_budget, &at, err);
 		if (e)
 			return e;
 		struct tr_ordered row = {.w = {

@@ -14,6 +14,8 @@
 
 enum {
 	SUM_BUDGET = 1 << 20, /* distinct values counted exactly, over all distributions */
+	SUM_GROUPS_BUDGET = 1 << 18, /* the same over all groups of --by */
+	SUM_GROUPS_BITS = 7,  /* of their histograms once that is spent: within 0.8 % */
 	SUM_GROUPS_MAX = 1000,
 	SUM_SESSIONS_MAX = 1 << 18,
 	SUM_NAMES_MAX = 4096, /* distinct values of a naming field that are counted */
@@ -183,7 +185,7 @@ struct sum_source {
 };
 
 struct sum {
-	struct tr_dist_budget budget;
+	struct tr_dist_budget budget, groups_budget;
 	enum tr_percentile method;
 	struct sum_set all;
 	struct tr_order *order;
