@@ -130,13 +130,13 @@ $(O)/completions/zsh/_%: $(O)/bin/% | $(O)/completions/zsh/
 comma     := ,
 sanitized  = $(MAKE) --no-print-directory O=$(O)/$(1) SAN=$(2) CFLAGS='-O1 -g' WERROR= all tests
 check-asan: deps ## unit and command-line tests with AddressSanitizer, LeakSanitizer and UBSan
-	$(Q)$(call sanitized,asan,address$(comma)undefined)
+	+$(Q)$(call sanitized,asan,address$(comma)undefined)
 	$(Q)tests/run.sh $(O)/asan unit bats
 check-ubsan: deps ## the same with UBSan alone
-	$(Q)$(call sanitized,ubsan,undefined)
+	+$(Q)$(call sanitized,ubsan,undefined)
 	$(Q)tests/run.sh $(O)/ubsan unit bats
 check-tsan: deps ## the same with ThreadSanitizer
-	$(Q)$(call sanitized,tsan,thread)
+	+$(Q)$(call sanitized,tsan,thread)
 	$(Q)tests/run.sh $(O)/tsan unit bats
 
 lint: deps-full ready tidy ## clang-format, clang-tidy and the checks of the house

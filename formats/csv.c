@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Any delimited text. A map says which column is which field (`arrival=Timestamp:s,in="Request tokens",out=#4`); a file
- * whose header consists of field names, such as our own writer makes, is mapped by itself. Columns without a field
- * stay, as text, in `extra`.
+ * Any delimited text. A map says which column is which field (`arrival=Timestamp:s,in="Request
+ * tokens",out=#4`); a file whose header consists of field names, such as our own writer makes, is mapped by
+ * itself. Columns without a field stay, as text, in `extra`.
  */
 #include "formats/csvio.h"
 #include "libtrace/num.h"
@@ -24,11 +24,6 @@ static const struct {
     {"s", DECIMAL, 1000000000}, {"ms", DECIMAL, 1000000}, {"us", DECIMAL, 1000},
     {"ns", DECIMAL, 1},         {"iso", ISO, 0},          {NULL, AUTO, 0},
 };
-
-static struct tr_slice of_text(const char *s)
-{
-	return (struct tr_slice){s, strlen(s)};
-}
 
 static int is_time(const struct tr_field *f)
 {
@@ -73,7 +68,7 @@ static const struct tr_field *field_of(struct tr_slice key)
 
 	for (size_t i = 0; i < sizeof(shorts) / sizeof(shorts[0]); i++)
 		if (tr_slice_eq(key, shorts[i].key))
-			key = of_text(shorts[i].field);
+			key = csvio_text(shorts[i].field);
 	return tr_field_find(schema, key);
 }
 
@@ -102,19 +97,19 @@ static const char *parse_column(const char *p, struct entry *e, struct tr_err *e
 		}
 		if (*p == '"')
 			return p + 1;
-		map_error("a quote without its end", of_text(start), err);
+		map_error("a quote without its end", csvio_text(start), err);
 		return NULL;
 	}
 	p += strcspn(p, ":,");
 	if (tr_buf_add(&e->name, start, (size_t)(p - start)) < 0 || p == start) {
-		map_error("a column is missing", of_text(start), err);
+		map_error("a column is missing", csvio_text(start), err);
 		return NULL;
 	}
 	if (*start != '#')
 		return p;
 	if (tr_num_u64((struct tr_slice){start + 1, (size_t)(p - start) - 1}, &number) || number < 1 ||
 	    number > CSVIO_COLS_MAX) {
-		map_error("not the number of a column", of_text(start), err);
+		map_error("not the number of a column", csvio_text(start), err);
 		return NULL;
 	}
 	e->number = (unsigned)number;
@@ -157,7 +152,7 @@ static const char *parse_entry(struct map *m, const char *p, struct tr_err *err)
 			m->no_header = 1;
 			return p + 4;
 		}
-		map_error("header can only be none", of_text(p), err);
+		map_error("header can only be none", csvio_text(p), err);
 		return NULL;
 	}
 	e->field = field_of(key);
@@ -186,7 +181,7 @@ static int parse_map(struct map *m, const char *p, struct tr_err *err)
 		if (!p)
 			return -TR_EUSAGE;
 		if (*p && *p != ',')
-			return map_error("a comma is missing", of_text(start), err);
+			return map_error("a comma is missing", csvio_text(start), err);
 	} while (*p++);
 	return 0;
 }
@@ -313,8 +308,8 @@ static const char *csv_cell(void *self, unsigned i, struct tr_slice s)
 	return s.p ? take_late(r, col->field, s) : NULL; /* an empty cell in quotes is a value */
 }
 
-/* Stamps are turned into offsets from the first record's arrival, as far as they are counted as it is: by the wall or as
- * plain numbers. */
+/* Stamps are turned into offsets from the first record's arrival, as far as they are counted as it is: by
+ * the wall or as plain numbers. */
 static const char *shift_stamps(struct reader *r, unsigned *col)
 {
 	struct tr_rec *rec = &r->io.rec;
@@ -498,7 +493,8 @@ static int find_columns(struct reader *r, const struct map *m, struct tr_err *er
 	for (unsigned i = 0; i < r->io.ncols; i++)
 		keeps |= !r->col[i].field;
 	if (rc == 0 && keeps && r->col_of[TR_F_extra] >= 0)
-		rc = map_error("extra is mapped, so that other columns have no place", of_text("extra"), err);
+		rc = map_error("extra is mapped, so that other columns have no place", csvio_text("extra"),
+		               err);
 	return rc;
 }
 
@@ -572,241 +568,10 @@ int tr_csv_claims(struct tr_slice first_bytes)
 
 	if (rc == 0)
 		rc = csvio_header(&io, NULL);
-	all = rc == 0 && csvio_find(&io, of_text("arrival_ns")) >= 0 &&
-	      csvio_find(&io, of_text("in_tokens")) >= 0;
+	all = rc == 0 && csvio_find(&io, csvio_text("arrival_ns")) >= 0 &&
+	      csvio_find(&io, csvio_text("in_tokens")) >= 0;
 	for (unsigned i = 0; all && i < io.ncols; i++)
 		all = tr_field_find(schema, csvio_name(&io, i)) != NULL;
 	csvio_free(&io);
 	return all;
-}
-
-/* --- writing ----------------------------------------------------------------------------- */
-
-struct writer {
-	const struct tr_field *col[TR_REC_NFIELDS];
-	unsigned ncols;
-	uint64_t mask; /* fields that have a column */
-	int chosen;    /* by the caller: other fields are left out */
-	int header_done;
-	struct tr_buf buf;
-	uint64_t lost_rows, other[TR_KINDS];
-	void (*warn)(void *ctx, const struct tr_err *err);
-	void *warn_ctx;
-};
-
-enum { WRITE_AT = 1 << 18 };
-
-static void add_column(struct writer *w, const struct tr_field *f)
-{
-	w->col[w->ncols++] = f;
-	w->mask |= UINT64_C(1) << f->bit;
-}
-
-static int choose_columns(struct writer *w, const char *p, struct tr_err *err)
-{
-	for (;; p++) {
-		struct tr_slice name = {p, strcspn(p, ",")};
-		const struct tr_field *f = tr_field_find(schema, name), *near;
-
-		if (!f || w->mask >> f->bit & 1) {
-			near = f ? NULL : tr_field_nearest(schema, name);
-			tr_fail(err, TR_EUSAGE, near ? "%s; did you mean %s?" : "%s",
-			        f ? "a column stands twice" : "no such field", near ? near->name : "");
-			tr_err_field(err, "columns", 7);
-			tr_err_value(err, name.p, name.n);
-			return -TR_EUSAGE;
-		}
-		add_column(w, f);
-		p += name.n;
-		if (!*p)
-			break;
-	}
-	w->chosen = 1;
-	return 0;
-}
-
-static int put_header(struct writer *w, const struct tr_block *b)
-{
-	static const unsigned usual[] = {TR_F_id, TR_F_arrival_ns, TR_F_in_tokens, TR_F_out_tokens};
-	int rc = 0;
-
-	w->header_done = 1;
-	for (unsigned f = 0; b && !w->chosen && f < TR_REC_NFIELDS; f++)
-		if (b->col_of[f] >= 0 && b->cols[b->col_of[f]].count)
-			add_column(w, &schema->fields[f]);
-	for (size_t i = 0; w->ncols < sizeof(usual) / sizeof(usual[0]) && !b && !w->chosen; i++)
-		add_column(w, &schema->fields[usual[i]]);
-	for (unsigned i = 0; i < w->ncols && rc == 0; i++) {
-		rc = i ? tr_buf_char(&w->buf, ',') : 0;
-		if (rc == 0)
-			rc = tr_buf_str(&w->buf, w->col[i]->name);
-	}
-	return rc < 0 ? rc : tr_buf_char(&w->buf, '\n');
-}
-
-static int put_list(struct writer *w, struct tr_list l)
-{
-	int rc = l.n ? 0 : tr_buf_str(&w->buf, "\"\"");
-
-	for (size_t i = 0; i < l.n && rc == 0; i++) {
-		rc = i ? tr_buf_char(&w->buf, ' ') : 0;
-		if (rc == 0)
-			rc = tr_buf_u64(&w->buf, l.v[i]);
-	}
-	return rc;
-}
-
-static int put_value(struct writer *w, const struct tr_field *f, const struct tr_rec *rec)
-{
-	uint64_t v;
-
-	switch (f->type) {
-	case TR_TYPE_STR:
-		return csvio_put_cell(&w->buf, tr_field_str(f, rec), ',');
-	case TR_TYPE_LIST:
-		return put_list(w, tr_field_list(f, rec));
-	default:
-		v = tr_field_bits(f, rec);
-		return f->type == TR_TYPE_I64 ? tr_buf_i64(&w->buf, (int64_t)v) : tr_buf_u64(&w->buf, v);
-	}
-}
-
-static int put_row(struct writer *w, const struct tr_rec *rec)
-{
-	int rc = 0;
-
-	for (unsigned i = 0; i < w->ncols && rc == 0; i++) {
-		const struct tr_field *f = w->col[i];
-
-		rc = i ? tr_buf_char(&w->buf, ',') : 0;
-		if (rc == 0 && rec->mask >> f->bit & 1)
-			rc = put_value(w, f, rec);
-		else if (rc == 0 && w->ncols == 1)
-			rc = tr_buf_str(&w->buf, "\"\""); /* an empty line is no row */
-	}
-	return rc < 0 ? rc : tr_buf_char(&w->buf, '\n');
-}
-
-/* A later block has a field that got no column: an error, except for the source's own bytes, which are of use to
- * the source's format alone. */
-static int check_columns(struct writer *w, const struct tr_block *b, struct tr_err *err)
-{
-	for (uint32_t i = 0; i < b->ncols && !w->chosen; i++) {
-		const struct tr_field *f = b->cols[i].field;
-
-		if (b->cols[i].count == 0 || w->mask >> f->bit & 1)
-			continue;
-		if (f->bit == TR_F_source_row) {
-			w->lost_rows += b->cols[i].count;
-			continue;
-		}
-		tr_fail(err, TR_EDATA,
-		        "first comes after the header was written; name the columns with --columns");
-		tr_err_field(err, f->name, strlen(f->name));
-		return -TR_EDATA;
-	}
-	return 0;
-}
-
-static int csv_write_begin(void *self, struct tr_out *out, const struct tr_head *head, struct tr_err *err)
-{
-	(void)self;
-	(void)out;
-	(void)head;
-	(void)err;
-	return 0;
-}
-
-static int write_out(struct writer *w, struct tr_out *out, int rc, struct tr_err *err)
-{
-	if (rc < 0)
-		return tr_fail(err, (enum tr_code) - rc, "no memory for a row");
-	rc = tr_out_write(out, w->buf.p, w->buf.n, err);
-	w->buf.n = 0;
-	return rc;
-}
-
-static int csv_write_block(void *self, struct tr_out *out, const struct tr_block *b, struct tr_err *err)
-{
-	struct writer *w = self;
-	struct tr_cursor cursor;
-	struct tr_rec rec = {0};
-	int rc = 0;
-
-	if (b->kind != TR_REQUEST) {
-		w->other[b->kind] += b->rows;
-		return 0;
-	}
-	if (!w->header_done)
-		rc = put_header(w, b);
-	else if (check_columns(w, b, err) < 0)
-		return -TR_EDATA;
-	tr_cursor_init(&cursor, b);
-	while (rc == 0 && tr_cursor_next(&cursor, &rec)) {
-		rc = put_row(w, &rec);
-		if (w->buf.n >= WRITE_AT && rc == 0 && (rc = write_out(w, out, rc, err)) < 0)
-			return rc;
-	}
-	return write_out(w, out, rc, err);
-}
-
-static void tell_lost(const struct writer *w, uint64_t n, const char *what)
-{
-	struct tr_err e;
-
-	if (n == 0 || !w->warn)
-		return;
-	tr_fail(&e, TR_EDATA, "not written: %s (%" PRIu64 " records)", what, n);
-	w->warn(w->warn_ctx, &e);
-}
-
-static int csv_write_end(void *self, struct tr_out *out, const struct tr_tail *tail, struct tr_err *err)
-{
-	struct writer *w = self;
-	int rc = w->header_done ? 0 : put_header(w, NULL);
-
-	(void)tail;
-	rc = write_out(w, out, rc, err);
-	if (rc < 0)
-		return rc;
-	tell_lost(w, w->lost_rows, "source_row");
-	tell_lost(w, w->other[TR_SERIES], "series");
-	tell_lost(w, w->other[TR_EVENT], "events");
-	return 0;
-}
-
-static void csv_write_free(void *self)
-{
-	struct writer *w = self;
-
-	tr_buf_free(&w->buf);
-	free(w);
-}
-
-int tr_csv_create(struct tr_writer **out, struct tr_out *to, const struct tr_head *head,
-                  const struct tr_write_opts *o, struct tr_err *err)
-{
-	static const struct tr_writer_ops ops = {csv_write_begin, csv_write_block, csv_write_end,
-	                                         csv_write_free};
-	struct writer *w = calloc(1, sizeof(*w));
-	int rc = 0;
-
-	if (!w)
-		rc = tr_fail(err, TR_ENOMEM, "no memory for a writer");
-	if (rc == 0) {
-		/* A byte may become a character of an escape and a quote; lists take up to 21 bytes for 8. */
-		tr_buf_init(&w->buf, 4 * (size_t)TR_RECORD_MAX);
-		if (o) {
-			w->warn = o->warn;
-			w->warn_ctx = o->warn_ctx;
-		}
-		if (o && o->columns)
-			rc = choose_columns(w, o->columns, err);
-	}
-	if (rc == 0)
-		return tr_writer_make(out, &ops, w, to, head, err);
-	if (w)
-		csv_write_free(w);
-	tr_out_abort(to);
-	return rc;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Delimited text, fed to libcsv line by line out of a buffer that always begins with the first byte of the unfinished row.
- * While a row keeps the style's separators and line end, its cells are found again in the raw bytes as
- * they come; that is what makes a row regular.
+ * Delimited text, fed to libcsv line by line out of a buffer that always begins with the first byte of the
+ * unfinished row. While a row keeps the style's separators and line end, its cells are found again in the
+ * raw bytes as they come; that is what makes a row regular.
  */
 #include "formats/csvio.h"
 #include "libtrace/clock.h"
@@ -177,8 +177,8 @@ static int more(struct csvio *c, struct tr_err *err)
 	return 1;
 }
 
-/* Length of the whole line that stands at `fed`, its end included; 0: more bytes are needed. CR alone ends a line as
- * well, as it ends a row for libcsv. Nothing is searched twice. */
+/* Length of the whole line that stands at `fed`, its end included; 0: more bytes are needed. CR alone ends
+ * a line as well, as it ends a row for libcsv. Nothing is searched twice. */
 static size_t whole_line(struct csvio *c)
 {
 	const char *p = c->buf.p, *q;
@@ -335,8 +335,8 @@ static int reject(struct csvio *c, struct tr_err *err)
 	return -TR_EDATA;
 }
 
-/* The row is one line. Where the separator is the delimiter alone, lengths are enough: libcsv only ever takes bytes away
- * (blanks, quotes), so when none is missing, the cells stand in the line as they are. */
+/* The row is one line. Where the separator is the delimiter alone, lengths are enough: libcsv only ever
+ * takes bytes away (blanks, quotes), so when none is missing, the cells stand in the line as they are. */
 static int is_regular(const struct csvio *c)
 {
 	size_t eol = c->final_newline ? c->eol.n : 0;

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the readers of delimited text share: libcsv fed line by line, names of the columns, blocks of records, bad rows,
- * places for messages, and the raw bytes of every row, so that a byte-exact way back stays possible.
+ * What the readers of delimited text share: libcsv fed line by line, names of the columns, blocks of
+ * records, bad rows, places for messages, and the raw bytes of every row, so that a byte-exact way back
+ * stays possible.
  *
- * libcsv gets one line at a time. So a row ends exactly where the line ends in which its last cell came, nothing
- * of a bad row has touched the next, and a full block never finds rows waiting behind it.
+ * libcsv gets one line at a time. So a row ends exactly where the line ends in which its last cell came,
+ * nothing of a bad row has touched the next, and a full block never finds rows waiting behind it.
  */
 #ifndef FORMATS_CSVIO_H
 #define FORMATS_CSVIO_H
 
 #include "formats/formats.h"
 #include <csv.h>
+#include <limits.h>
+#include <string.h>
 
 enum {
 	CSVIO_ROW_MAX = 1 << 20, /* bytes of a row, blank lines before it included */
@@ -20,9 +23,11 @@ enum {
 };
 
 struct csvio_ops {
-	/* One cell, borrowed until the call returns. p NULL: empty and without quotes. NULL, or what is wrong. */
+	/* One cell, borrowed until the call returns. p NULL: empty and without quotes. NULL, or what is
+	 * wrong. */
 	const char *(*cell)(void *self, unsigned col, struct tr_slice s);
-	/* The row is whole: finish io->rec. NULL, or what is wrong, with *col set when a column is to blame. */
+	/* The row is whole: finish io->rec. NULL, or what is wrong, with *col set when a column is to
+	 * blame. */
 	const char *(*row)(void *self, unsigned *col);
 };
 #define CSVIO_NO_COL UINT_MAX
@@ -79,8 +84,8 @@ int csvio_open_mem(struct csvio *c, struct tr_slice s, int whole, char delimiter
                    void *self, struct tr_err *err);
 void csvio_free(struct csvio *c);
 
-/* The beginning of the input, before anything was read: up to CSVIO_LOOK bytes, fewer at the end of the input (then
- * *whole is 1) or when a pause comes after the first rows. */
+/* The beginning of the input, before anything was read: up to CSVIO_LOOK bytes, fewer at the end of the
+ * input (then *whole is 1) or when a pause comes after the first rows. */
 int csvio_look(struct csvio *c, struct tr_slice *s, int *whole, struct tr_err *err);
 /* Change the delimiter before anything was read. */
 void csvio_set_delimiter(struct csvio *c, char delimiter);
@@ -93,10 +98,11 @@ struct tr_slice csvio_name(const struct csvio *c, unsigned col);
 /* -1 when there is none. */
 int csvio_find(const struct csvio *c, struct tr_slice name);
 
-/* The next row: 1 = ops->row took it, 0 = end, 2 = nothing came in time, < 0 = error. Bad rows are passed over as the
- * options allow. */
+/* The next row: 1 = ops->row took it, 0 = end, 2 = nothing came in time, < 0 = error. Bad rows are passed
+ * over as the options allow. */
 int csvio_next(struct csvio *c, struct tr_err *err);
-/* Read the first row and keep it for the first block, since what it says belongs in the head. "no rows": -TR_EDATA. */
+/* Read the first row and keep it for the first block, since what it says belongs in the head. "no rows":
+ * -TR_EDATA. */
 int csvio_first(struct csvio *c, struct tr_err *err);
 /* As tr_reader_ops.block; at the end the tail has its source and what was skipped. */
 int csvio_block(struct csvio *c, struct tr_block **b, struct tr_err *err);
@@ -107,5 +113,15 @@ struct tr_slice csvio_rest(const struct csvio *c);
 int csvio_add_extra(struct tr_buf *b, struct tr_slice name, struct tr_slice text);
 /* Append a cell, in quotes where it needs them. */
 int csvio_put_cell(struct tr_buf *b, struct tr_slice s, char delimiter);
+
+static inline struct tr_slice csvio_buf(const struct tr_buf *b)
+{
+	return (struct tr_slice){b->p, b->n};
+}
+
+static inline struct tr_slice csvio_text(const char *s)
+{
+	return (struct tr_slice){s, strlen(s)};
+}
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The table of formats, and how one is chosen: by name, by the extension of a path, or by the first bytes of an input.
+ * The table of formats, and how one is chosen: by name, by the extension of a path, or by the first bytes of
+ * an input.
  */
 #include "formats/formats.h"
 #include "libtrace/trb.h"

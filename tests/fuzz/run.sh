@@ -4,7 +4,7 @@
 # tests/fuzz/run.sh BUILD: runs every fuzz target for its share of FUZZ_SECONDS (default 60), or for FUZZ_EACH seconds.
 # Seeds are tests/fuzz/corpus/NAME/; what is found in addition, and inputs that crash, stay in BUILD.
 set -euo pipefail
-shopt -s nullglob
+shopt -s nullglob # no targets: an empty list
 cd "$(dirname "$0")/../.."
 build=$1
 
@@ -23,12 +23,12 @@ for target in "${targets[@]}"; do
 	name=${name#fuzz_}
 	corpus=$build/corpus/$name
 	mkdir -p "$corpus" "$build/crashes"
-	seeds=(tests/fuzz/corpus/"$name")
-	[[ -d ${seeds[0]} ]] || seeds=()
-	dictionary=(tests/fuzz/"$name".dict)
+	more=()
+	[[ ! -s tests/fuzz/$name.dict ]] || more+=("-dict=tests/fuzz/$name.dict")
+	more+=("$corpus")
+	[[ ! -d tests/fuzz/corpus/$name ]] || more+=("tests/fuzz/corpus/$name")
 	if "$build/${target%.c}" -max_total_time="$each" -timeout=10 -rss_limit_mb=1024 -max_len=65536 \
-		-artifact_prefix="$build/crashes/$name-" -print_final_stats=1 "${dictionary[@]/#/-dict=}" \
-		"$corpus" "${seeds[@]}" >"$build/$name.log" 2>&1; then
+		-artifact_prefix="$build/crashes/$name-" -print_final_stats=1 "${more[@]}" >"$build/$name.log" 2>&1; then
 		echo "ok    $name: $(sed -n 's/^stat::number_of_executed_units: *//p' "$build/$name.log") runs in ${each} s"
 	else
 		failed=1

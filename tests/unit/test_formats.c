@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The table of formats and the readers of delimited text: who claims what, rows that do not depend on how the bytes come,
- * limits, bad rows, maps, and ways back that give the same bytes.
+ * The table of formats and the readers of delimited text: who claims what, rows that do not depend on how
+ * the bytes come, limits, bad rows, maps, and ways back that give the same bytes.
  */
 #include "formats/csvio.h"
 #include <setjmp.h>
