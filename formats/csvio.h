@@ -54,6 +54,8 @@ struct csvio {
 	/* Inside. */
 	struct csv_parser parser;
 	int parser_made, ready_for_row;
+	char delimiter;
+	int library_only;      /* tests: every line through libcsv */
 	struct tr_in *in;      /* NULL: memory only */
 	struct tr_slice piece; /* not yet in buf */
 	size_t step;           /* bytes moved to buf at a time; tests make it small */

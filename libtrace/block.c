@@ -152,10 +152,44 @@ static uint64_t number(const struct tr_field *f, const void *rec)
 	return nan ? UINT64_C(0x7ff8000000000000) : v;
 }
 
+/* The common case by far: a record with the same fields as the ones before, all of them integers, and room for it. */
+static int add_integers(struct tr_block *b, const void *rec, uint64_t mask)
+{
+	if (mask != b->plain_mask || b->rows >= b->plain_room)
+		return 0;
+	for (uint32_t i = 0; i < b->ncols; i++) {
+		struct tr_column *c = &b->cols[i];
+		memcpy(&c->v[c->count++], (const char *)rec + c->field->offset, sizeof *c->v);
+	}
+	b->content += 8 * (size_t)b->ncols;
+	b->rows++;
+	return 1;
+}
+
+/* After a record went the long way: how many rows may follow the short one. */
+static void find_room(struct tr_block *b, uint64_t mask)
+{
+	uint64_t room = TR_BLOCK_ROWS;
+	b->plain_mask = 0;
+	if (mask == 0 || (uint32_t)__builtin_popcountll(mask) != b->ncols)
+		return;
+	for (uint32_t i = 0; i < b->ncols; i++) {
+		const struct tr_column *c = &b->cols[i];
+		if (c->present || c->count != b->rows || (c->field->type != TR_TYPE_U64 && c->field->type != TR_TYPE_I64))
+			return;
+		room = c->cap < room ? c->cap : room;
+	}
+	size_t left = b->content < TR_BLOCK_CONTENT ? (TR_BLOCK_CONTENT - b->content) / (8 * (size_t)b->ncols) : 0;
+	b->plain_room = b->rows + left < room ? (uint32_t)(b->rows + left) : (uint32_t)room;
+	b->plain_mask = mask;
+}
+
 int tr_block_add(struct tr_block *b, const void *rec, struct tr_err *err)
 {
 	uint64_t mask;
 	memcpy(&mask, rec, sizeof mask);
+	if (mask && add_integers(b, rec, mask))
+		return 0;
 	size_t content = content_of(b->schema, rec, mask);
 	if (content > TR_RECORD_MAX)
 		return tr_fail(err, TR_ELIMIT, "a record of more than %d bytes", TR_RECORD_MAX);
@@ -178,6 +212,7 @@ int tr_block_add(struct tr_block *b, const void *rec, struct tr_err *err)
 	}
 	b->content += content;
 	b->rows++;
+	find_room(b, mask);
 	return 0;
 }
 

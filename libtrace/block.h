@@ -30,6 +30,8 @@ struct tr_block {
 	uint64_t *pool;       /* list elements */
 	uint32_t pool_n, pool_cap;
 	size_t content;       /* see the limits in rec.h */
+	uint64_t plain_mask;  /* builder only: a record of just these integers can be appended ... */
+	uint32_t plain_room;  /* ... without a look at anything, up to this row */
 	void *recent;         /* builder only: strings seen lately, so that repeats share their bytes */
 	int refs;             /* atomic */
 };

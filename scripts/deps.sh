@@ -28,6 +28,7 @@ header openssl/evp.h libssl-dev
 header cmocka.h libcmocka-dev
 command bats bats
 command scdoc scdoc
+command pkg-config pkg-config
 command zstd zstd
 command python3 python3
 '

@@ -4,6 +4,7 @@
  * the bytes come, limits, bad rows, maps, and ways back that give the same bytes.
  */
 #include "formats/csvio.h"
+#include "libtrace/rng.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -224,6 +225,48 @@ static void test_any_chunk(void **state)
 		tr_buf_char(&log.text, '\0');
 		assert_string_equal(log.text.p, mixed_rows);
 		log_close(&log);
+	}
+}
+
+/* What is split here and what libcsv makes of the same text: the same cells, rows, places and complaints. */
+static void test_split_as_libcsv(void **state)
+{
+	static const char alphabet[] = "ab,,,  \t\"\r\n\n\n1;";
+	const char *full = getenv("REPRISE_FULL");
+	int rounds = full && *full ? 100000 : 6000;
+	struct tr_rng g;
+	char text[80];
+
+	(void)state;
+	tr_rng_init(&g, 1, "lines");
+	for (int i = 0; i < rounds; i++) {
+		struct tr_read_opts o = {.skip_bad = UINT64_MAX};
+		size_t n = tr_rng_below(&g, sizeof(text));
+		char delimiter = ",\t;"[tr_rng_below(&g, 3)];
+		struct log logs[2];
+		int rc[2];
+
+		for (size_t k = 0; k < n; k++)
+			text[k] = alphabet[tr_rng_below(&g, sizeof(alphabet) - 1)];
+		for (int way = 0; way < 2; way++) {
+			struct log *log = &logs[way];
+			struct tr_err err;
+
+			log_open(log, (struct tr_slice){text, n}, 1 + tr_rng_below(&g, 90), &o);
+			csvio_set_delimiter(&log->io, delimiter);
+			log->io.library_only = way;
+			csvio_number_columns(&log->io, 2 + (unsigned)(i % 3), &err);
+			while ((rc[way] = csvio_next(&log->io, &err)) == 1)
+				;
+			tr_buf_printf(&log->text, "skipped %u, rest %u", (unsigned)log->io.tail.skipped,
+			              (unsigned)csvio_rest(&log->io).n);
+			tr_buf_char(&log->text, '\0');
+		}
+		assert_int_equal(rc[0], rc[1]);
+		if (strcmp(logs[0].text.p, logs[1].text.p) != 0)
+			fail_msg("\"%.*s\": %s, not %s", (int)n, text, logs[0].text.p, logs[1].text.p);
+		log_close(&logs[0]);
+		log_close(&logs[1]);
 	}
 }
 
@@ -813,6 +856,7 @@ int main(void)
 	    cmocka_unit_test(test_claims_of_the_table),
 	    cmocka_unit_test(test_extensions),
 	    cmocka_unit_test(test_any_chunk),
+	    cmocka_unit_test(test_split_as_libcsv),
 	    cmocka_unit_test(test_bad_rows),
 	    cmocka_unit_test(test_ends),
 	    cmocka_unit_test(test_limits),
