@@ -101,6 +101,11 @@ const char *tr_reader_name(const struct tr_reader *r)
 	return r->name;
 }
 
+int tr_reader_is_own(const struct tr_reader *r)
+{
+	return r->ops->counted;
+}
+
 void tr_reader_close(struct tr_reader *r)
 {
 	if (!r)

@@ -30,6 +30,8 @@ const struct tr_head *tr_reader_head(const struct tr_reader *r); /* valid from o
  * gives -TR_ECUT after its last record, and state "cut". For a foreign source the reader makes the facts. */
 const struct tr_tail *tr_reader_tail(const struct tr_reader *r);
 const char *tr_reader_name(const struct tr_reader *r);
+/* The binary form or JSONL, not a foreign format. */
+int tr_reader_is_own(const struct tr_reader *r);
 void tr_reader_close(struct tr_reader *r); /* NULL is fine */
 
 /* --- writing ----------------------------------------------------------------------------- */

@@ -80,7 +80,8 @@ struct job {
 	struct tr_head head; /* of the output */
 	uint64_t records;
 	uint64_t next_id; /* above every id so far */
-	int cut;          /* an input ended early */
+	int read_failed;  /* the error at hand came from an input */
+	int cut;          /* status to exit with: an input ended early */
 };
 
 /* --- the head ---------------------------------------------------------------------------- */
@@ -298,6 +299,7 @@ static int copy(struct job *job, struct tr_reader *r, int first, struct tr_err *
 		struct tr_block *b;
 
 		rc = tr_reader_block(r, &b, err);
+		job->read_failed = rc < 0;
 		if (rc <= 0)
 			break;
 		job->records += b->rows;
@@ -322,7 +324,15 @@ static int start_output(struct job *job, const struct tr_reader *r, struct tr_er
 	return rc < 0 ? rc : tr_create(&job->w, opt.path, opt.format, &job->head, &write, err);
 }
 
-/* An input that ends early counts as far as it goes; the exit status tells. */
+/* An input that was cut, or a damaged stream of ours, gives what is whole, and the exit status tells; so does any input on its
+ * way through a pipe, where what has gone cannot be called back. A bad row of a foreign file makes no output file. */
+static int keep_what_came(const struct job *job, const struct tr_reader *r, int rc)
+{
+	int to_stdout = !opt.path || strcmp(opt.path, "-") == 0;
+
+	return job->w && job->read_failed && (rc == -TR_ECUT || to_stdout || tr_reader_is_own(r));
+}
+
 static int take_input(struct job *job, const char *path, struct tr_err *err)
 {
 	struct tr_reader *r;
@@ -335,9 +345,9 @@ static int take_input(struct job *job, const char *path, struct tr_err *err)
 	if (rc == 0)
 		rc = copy(job, r, first, err);
 	cli_progress_done(job->args);
-	if (rc == -TR_ECUT) {
+	if (rc < 0 && keep_what_came(job, r, rc)) {
 		cli_warn_err(&tool, err);
-		job->cut = 1;
+		job->cut = tr_code_exit(rc);
 		rc = 0;
 	}
 	if (rc >= 0)
@@ -404,5 +414,5 @@ int main(int argc, char **argv)
 		return cli_fail(&tool, &err);
 	if (cli_interrupted())
 		return 128 + cli_interrupted();
-	return job.cut ? tr_code_exit(TR_ECUT) : 0;
+	return job.cut;
 }
