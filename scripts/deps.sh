@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Installs what is missing to build and test (default), or also to lint, fuzz and run the sanitizers (`full`), on Debian
-# and Ubuntu. Asks for things by trying them, not the package manager, so that what came another way counts too.
+# Installs what is missing to build and test (default), or also to lint, fuzz and run the sanitizers (`full`), or to build
+# for other machines and run what was built (`portable`), on Debian and Ubuntu. Asks for things by trying them, not the package manager, so that what came another way counts too.
 set -euo pipefail
 
 has_command() { command -v "$1" >/dev/null; }
@@ -38,6 +38,12 @@ command clang-format clang-format
 command clang-tidy clang-tidy
 fuzzer libFuzzer @fuzzer
 '
+# The libraries of the other machines are fetched by tests/portable.sh, which keeps them out of the system.
+portable_set='
+command s390x-linux-gnu-gcc gcc-s390x-linux-gnu
+command aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+command qemu-s390x qemu-user
+'
 
 missing() { # set -> packages
 	local check what package
@@ -72,8 +78,9 @@ as_root() {
 case ${1-} in
 '') wanted=$build_set ;;
 full) wanted=$build_set$full_set ;;
+portable) wanted=$build_set$portable_set ;;
 *)
-	echo "usage: scripts/deps.sh [full]" >&2
+	echo "usage: scripts/deps.sh [full|portable]" >&2
 	exit 2
 	;;
 esac
