@@ -141,7 +141,7 @@ int tr_azure_claims(struct tr_slice first_bytes)
 	if (rc == 0)
 		rc = csvio_header(&io, NULL);
 	for (unsigned r = 0; rc == 0 && r < AZURE_REQUIRED; r++)
-		all &= csvio_find(&io, csvio_text(azure_columns[r])) >= 0;
+		all &= csvio_find(&io, tr_slice_of(azure_columns[r])) >= 0;
 	csvio_free(&io);
 	return rc == 0 && all;
 }

@@ -131,12 +131,12 @@ static int default_style(struct writer *w, int images)
 	if (rc == 0)
 		rc = tr_buf_str(&st->eol, "\r\n");
 	if (rc == 0)
-		rc = azure_style_add(st, csvio_text(azure_columns[AZURE_STAMP]));
+		rc = azure_style_add(st, tr_slice_of(azure_columns[AZURE_STAMP]));
 	if (rc == 0 && images)
-		rc = azure_style_add(st, csvio_text(azure_columns[AZURE_IMAGES]));
+		rc = azure_style_add(st, tr_slice_of(azure_columns[AZURE_IMAGES]));
 	if (rc == 0)
-		rc = azure_style_add(st, csvio_text(azure_columns[AZURE_IN_TOKENS]));
-	return rc < 0 ? rc : azure_style_add(st, csvio_text(azure_columns[AZURE_OUT_TOKENS]));
+		rc = azure_style_add(st, tr_slice_of(azure_columns[AZURE_IN_TOKENS]));
+	return rc < 0 ? rc : azure_style_add(st, tr_slice_of(azure_columns[AZURE_OUT_TOKENS]));
 }
 
 /* b: the first block, NULL when there is none. */

@@ -68,7 +68,7 @@ static const struct tr_field *field_of(struct tr_slice key)
 
 	for (size_t i = 0; i < sizeof(shorts) / sizeof(shorts[0]); i++)
 		if (tr_slice_eq(key, shorts[i].key))
-			key = csvio_text(shorts[i].field);
+			key = tr_slice_of(shorts[i].field);
 	return tr_field_find(schema, key);
 }
 
@@ -97,19 +97,19 @@ static const char *parse_column(const char *p, struct entry *e, struct tr_err *e
 		}
 		if (*p == '"')
 			return p + 1;
-		map_error("a quote without its end", csvio_text(start), err);
+		map_error("a quote without its end", tr_slice_of(start), err);
 		return NULL;
 	}
 	p += strcspn(p, ":,");
 	if (tr_buf_add(&e->name, start, (size_t)(p - start)) < 0 || p == start) {
-		map_error("a column is missing", csvio_text(start), err);
+		map_error("a column is missing", tr_slice_of(start), err);
 		return NULL;
 	}
 	if (*start != '#')
 		return p;
 	if (tr_num_u64((struct tr_slice){start + 1, (size_t)(p - start) - 1}, &number) || number < 1 ||
 	    number > CSVIO_COLS_MAX) {
-		map_error("not the number of a column", csvio_text(start), err);
+		map_error("not the number of a column", tr_slice_of(start), err);
 		return NULL;
 	}
 	e->number = (unsigned)number;
@@ -152,7 +152,7 @@ static const char *parse_entry(struct map *m, const char *p, struct tr_err *err)
 			m->no_header = 1;
 			return p + 4;
 		}
-		map_error("header can only be none", csvio_text(p), err);
+		map_error("header can only be none", tr_slice_of(p), err);
 		return NULL;
 	}
 	e->field = field_of(key);
@@ -181,7 +181,7 @@ static int parse_map(struct map *m, const char *p, struct tr_err *err)
 		if (!p)
 			return -TR_EUSAGE;
 		if (*p && *p != ',')
-			return map_error("a comma is missing", csvio_text(start), err);
+			return map_error("a comma is missing", tr_slice_of(start), err);
 	} while (*p++);
 	return 0;
 }
@@ -493,7 +493,7 @@ static int find_columns(struct reader *r, const struct map *m, struct tr_err *er
 	for (unsigned i = 0; i < r->io.ncols; i++)
 		keeps |= !r->col[i].field;
 	if (rc == 0 && keeps && r->col_of[TR_F_extra] >= 0)
-		rc = map_error("extra is mapped, so that other columns have no place", csvio_text("extra"),
+		rc = map_error("extra is mapped, so that other columns have no place", tr_slice_of("extra"),
 		               err);
 	return rc;
 }
@@ -568,8 +568,8 @@ int tr_csv_claims(struct tr_slice first_bytes)
 
 	if (rc == 0)
 		rc = csvio_header(&io, NULL);
-	all = rc == 0 && csvio_find(&io, csvio_text("arrival_ns")) >= 0 &&
-	      csvio_find(&io, csvio_text("in_tokens")) >= 0;
+	all = rc == 0 && csvio_find(&io, tr_slice_of("arrival_ns")) >= 0 &&
+	      csvio_find(&io, tr_slice_of("in_tokens")) >= 0;
 	for (unsigned i = 0; all && i < io.ncols; i++)
 		all = tr_field_find(schema, csvio_name(&io, i)) != NULL;
 	csvio_free(&io);

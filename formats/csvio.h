@@ -121,9 +121,4 @@ static inline struct tr_slice csvio_buf(const struct tr_buf *b)
 	return (struct tr_slice){b->p, b->n};
 }
 
-static inline struct tr_slice csvio_text(const char *s)
-{
-	return (struct tr_slice){s, strlen(s)};
-}
-
 #endif

@@ -9,15 +9,15 @@
 #include "libtrace/stream.h"
 
 struct tr_read_opts {
-	const char *map;        /* csv: arrival=COL[:unit],in=COL,... ; NULL = none */
-	char delimiter;         /* csv: 0 = found from the header */
-	uint64_t skip_bad;      /* bad rows to pass over; 0 = stop at the first; UINT64_MAX = any number */
+	const char *map;   /* csv: arrival=COL[:unit],in=COL,... ; NULL = none */
+	char delimiter;    /* csv: 0 = found from the header */
+	uint64_t skip_bad; /* bad rows to pass over; 0 = stop at the first; UINT64_MAX = any number */
 	/* Told of every row passed over; the library does not print. May be NULL. */
 	void (*warn)(void *ctx, const struct tr_err *err);
 	void *warn_ctx;
 };
 struct tr_write_opts {
-	const char *columns;    /* csv: field names to write, comma separated; NULL = those of the first block */
+	const char *columns; /* csv: field names to write, comma separated; NULL = those of the first block */
 	/* Told of a loss that is not an error ("not the source's bytes: ..."). May be NULL. */
 	void (*warn)(void *ctx, const struct tr_err *err);
 	void *warn_ctx;
@@ -26,7 +26,7 @@ struct tr_write_opts {
 struct tr_format {
 	const char *name;
 	const char *help;
-	const char *extension;   /* ".trb"; NULL = never chosen by extension */
+	const char *extension; /* ".trb"; NULL = never chosen by extension */
 	/* Does this format claim an input that begins so? Exactly one may. */
 	int (*claims)(struct tr_slice first_bytes);
 	/* Takes in, also on failure. NULL: cannot be read. */
@@ -42,7 +42,8 @@ const struct tr_format *tr_format_find(const char *name);
 const struct tr_format *tr_format_of_path(const char *path);
 
 /* Which format claims these bytes: NULL with err filled when none does (-TR_EDATA; an empty input says so) or when two do. */
-const struct tr_format *tr_format_detect(const struct tr_format *table, struct tr_slice first_bytes, struct tr_err *err);
+const struct tr_format *tr_format_detect(const struct tr_format *table, struct tr_slice first_bytes,
+                                         struct tr_err *err);
 
 /* Open path ("-" or NULL: stdin). format NULL: detected; with o->map set: csv. */
 int tr_open(struct tr_reader **r, const char *path, const struct tr_format *format,

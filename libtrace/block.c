@@ -175,11 +175,13 @@ static void find_room(struct tr_block *b, uint64_t mask)
 		return;
 	for (uint32_t i = 0; i < b->ncols; i++) {
 		const struct tr_column *c = &b->cols[i];
-		if (c->present || c->count != b->rows || (c->field->type != TR_TYPE_U64 && c->field->type != TR_TYPE_I64))
+		if (c->present || c->count != b->rows ||
+		    (c->field->type != TR_TYPE_U64 && c->field->type != TR_TYPE_I64))
 			return;
 		room = c->cap < room ? c->cap : room;
 	}
-	size_t left = b->content < TR_BLOCK_CONTENT ? (TR_BLOCK_CONTENT - b->content) / (8 * (size_t)b->ncols) : 0;
+	size_t left =
+	    b->content < TR_BLOCK_CONTENT ? (TR_BLOCK_CONTENT - b->content) / (8 * (size_t)b->ncols) : 0;
 	b->plain_room = b->rows + left < room ? (uint32_t)(b->rows + left) : (uint32_t)room;
 	b->plain_mask = mask;
 }

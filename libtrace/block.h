@@ -12,9 +12,9 @@
 
 struct tr_column {
 	const struct tr_field *field;
-	uint32_t count;       /* values present */
-	uint64_t *present;    /* bitmap over the rows; NULL: the first `count` rows have it, the others not */
-	uint64_t *v;          /* count entries: raw bits; STR: offset << 32 | length, into block->bytes;
+	uint32_t count;    /* values present */
+	uint64_t *present; /* bitmap over the rows; NULL: the first `count` rows have it, the others not */
+	uint64_t *v;       /* count entries: raw bits; STR: offset << 32 | length, into block->bytes;
 	                         LIST: offset << 32 | length, into block->pool */
 	uint32_t cap;
 };
@@ -25,15 +25,15 @@ struct tr_block {
 	uint32_t rows;
 	uint32_t ncols;
 	struct tr_column cols[TR_REC_NFIELDS];
-	int8_t col_of[64];    /* field bit -> index in cols, -1 = no such column */
-	struct tr_buf bytes;  /* strings */
-	uint64_t *pool;       /* list elements */
+	int8_t col_of[64];   /* field bit -> index in cols, -1 = no such column */
+	struct tr_buf bytes; /* strings */
+	uint64_t *pool;      /* list elements */
 	uint32_t pool_n, pool_cap;
-	size_t content;       /* see the limits in rec.h */
-	uint64_t plain_mask;  /* builder only: a record of just these integers can be appended ... */
-	uint32_t plain_room;  /* ... without a look at anything, up to this row */
-	void *recent;         /* builder only: strings seen lately, so that repeats share their bytes */
-	int refs;             /* atomic */
+	size_t content;      /* see the limits in rec.h */
+	uint64_t plain_mask; /* builder only: a record of just these integers can be appended ... */
+	uint32_t plain_room; /* ... without a look at anything, up to this row */
+	void *recent;        /* builder only: strings seen lately, so that repeats share their bytes */
+	int refs;            /* atomic */
 };
 
 int tr_block_new(struct tr_block **b, enum tr_kind kind, struct tr_err *err);

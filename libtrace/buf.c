@@ -102,6 +102,11 @@ int tr_buf_i64(struct tr_buf *b, long long v)
 	return tr_buf_u64(b, 0 - (unsigned long long)v);
 }
 
+struct tr_slice tr_slice_of(const char *s)
+{
+	return (struct tr_slice){s, strlen(s)};
+}
+
 int tr_slice_eq(struct tr_slice s, const char *c)
 {
 	return s.n == strlen(c) && (s.n == 0 || memcmp(s.p, c, s.n) == 0);

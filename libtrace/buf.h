@@ -19,7 +19,7 @@ struct tr_buf {
 };
 
 void tr_buf_init(struct tr_buf *b, size_t max);
-void tr_buf_free(struct tr_buf *b);          /* leaves an empty buffer with the same maximum */
+void tr_buf_free(struct tr_buf *b);                /* leaves an empty buffer with the same maximum */
 int tr_buf_reserve(struct tr_buf *b, size_t more); /* room for `more` bytes beyond n */
 int tr_buf_add(struct tr_buf *b, const void *p, size_t n);
 int tr_buf_str(struct tr_buf *b, const char *s);
@@ -28,6 +28,7 @@ int tr_buf_printf(struct tr_buf *b, const char *fmt, ...) __attribute__((format(
 int tr_buf_u64(struct tr_buf *b, unsigned long long v); /* decimal */
 int tr_buf_i64(struct tr_buf *b, long long v);          /* decimal */
 
+struct tr_slice tr_slice_of(const char *s); /* a C string without its NUL */
 /* True when the slice equals the C string. */
 int tr_slice_eq(struct tr_slice s, const char *c);
 struct tr_slice tr_slice_trim(struct tr_slice s); /* without ASCII blanks (space, tab) at both ends */

@@ -12,8 +12,8 @@ struct tr_clock {
 	int64_t (*now)(struct tr_clock *c);
 	/* Returns the reading after the wait, >= until unless a signal handler ran (then it may be earlier). */
 	int64_t (*wait_until)(struct tr_clock *c, int64_t until);
-	int64_t spin_ns;   /* spinning clock */
-	int64_t virtual_ns;/* virtual clock */
+	int64_t spin_ns;    /* spinning clock */
+	int64_t virtual_ns; /* virtual clock */
 };
 
 void tr_clock_monotonic(struct tr_clock *c);

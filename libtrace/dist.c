@@ -30,9 +30,9 @@ struct slot {
 
 struct tr_dist {
 	struct tr_dist_budget *budget;
-	uint64_t *small; /* counts of the values below SMALL; then slots and hist hold only larger ones */
-	uint64_t nsmall; /* their sum */
-	int no_small;    /* no budget for it */
+	uint64_t *small;    /* counts of the values below SMALL; then slots and hist hold only larger ones */
+	uint64_t nsmall;    /* their sum */
+	int no_small;       /* no budget for it */
 	struct slot *slots; /* hashed, or the first `used` ones sorted; NULL once hist is there */
 	unsigned log2_size;
 	uint64_t used;

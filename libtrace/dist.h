@@ -12,9 +12,10 @@
 #include "libtrace/hist.h"
 #include <stdint.h>
 
-struct tr_dist_budget { /* shared by the distributions of one report; bounds their memory */
-	uint64_t entries;     /* left, 16 bytes each */
-	unsigned hist_bits;   /* of the histograms, which are not in the budget: 4..14; 0 = 10, an error of 0.1 % */
+struct tr_dist_budget {   /* shared by the distributions of one report; bounds their memory */
+	uint64_t entries; /* left, 16 bytes each */
+	unsigned
+	    hist_bits; /* of the histograms, which are not in the budget: 4..14; 0 = 10, an error of 0.1 % */
 };
 
 struct tr_dist; /* opaque; values are int64 >= 0 */
@@ -22,15 +23,17 @@ struct tr_dist; /* opaque; values are int64 >= 0 */
 int tr_dist_new(struct tr_dist **d, struct tr_dist_budget *budget, struct tr_err *err);
 void tr_dist_free(struct tr_dist *d);
 int tr_dist_add(struct tr_dist *d, uint64_t value, struct tr_err *err);
-int tr_dist_add_infinite(struct tr_dist *d, struct tr_err *err); /* a failure counted as an infinite latency */
+int tr_dist_add_infinite(struct tr_dist *d,
+                         struct tr_err *err); /* a failure counted as an infinite latency */
 int tr_dist_merge(struct tr_dist *to, const struct tr_dist *from, struct tr_err *err);
 
 struct tr_moments {
-	uint64_t count;           /* finite values */
+	uint64_t count; /* finite values */
 	uint64_t infinite;
 	unsigned __int128 sum;
-	uint64_t min, max;        /* count > 0 */
-	double mean, sd, cv;      /* count > 0; cv NAN when the mean is 0; sd, cv NAN when squares overflowed 128 bits */
+	uint64_t min, max; /* count > 0 */
+	double mean, sd,
+	    cv; /* count > 0; cv NAN when the mean is 0; sd, cv NAN when squares overflowed 128 bits */
 };
 struct tr_moments tr_dist_moments(const struct tr_dist *d);
 
@@ -39,7 +42,7 @@ enum tr_percentile { TR_PCT_NEAREST, TR_PCT_LINEAR };
  * smallest). LINEAR: Hyndman-Fan type 7, as numpy: h = (n-1) k/1000. INFINITY where it falls among infinite
  * values; NAN when empty. */
 double tr_dist_percentile(const struct tr_dist *d, unsigned k, enum tr_percentile method);
-double tr_dist_error(const struct tr_dist *d);    /* 0 = exact */
+double tr_dist_error(const struct tr_dist *d); /* 0 = exact */
 /* Counts of finite values in [edges[i], edges[i+1]), i < n-1; exact when the error is 0. */
 void tr_dist_bins(const struct tr_dist *d, const uint64_t *edges, unsigned n, uint64_t *counts);
 

@@ -29,7 +29,8 @@ void tr_err_clear(struct tr_err *err)
 	err->offset = -1;
 }
 
-__attribute__((format(printf, 3, 0))) static void vfail(struct tr_err *err, enum tr_code code, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static void vfail(struct tr_err *err, enum tr_code code,
+                                                        const char *fmt, va_list ap)
 {
 	tr_err_clear(err);
 	err->code = code;
@@ -115,14 +116,15 @@ char *tr_err_format(const struct tr_err *err, char *out, size_t size)
 {
 	char place[TR_ERR_NAME + 32] = "";
 	if (err->line)
-		snprintf(place, sizeof place, "%s:%" PRIu64 ": ", err->file[0] ? err->file : "line", err->line);
+		snprintf(place, sizeof place, "%s:%" PRIu64 ": ", err->file[0] ? err->file : "line",
+		         err->line);
 	else if (err->offset >= 0)
 		snprintf(place, sizeof place, "%s@%" PRId64 ": ", err->file, err->offset);
 	else if (err->file[0])
 		snprintf(place, sizeof place, "%s: ", err->file);
 	snprintf(out, size, "%s%s%s%s%s%s%s", place, err->field, err->field[0] ? ": " : "",
-	         err->text[0] ? err->text : tr_code_text((int)err->code), err->value[0] ? ": \"" : "", err->value,
-	         err->value[0] ? "\"" : "");
+	         err->text[0] ? err->text : tr_code_text((int)err->code), err->value[0] ? ": \"" : "",
+	         err->value, err->value[0] ? "\"" : "");
 	return out;
 }
 

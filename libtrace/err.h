@@ -10,14 +10,14 @@
 #include <stdint.h>
 
 /* X(code, exit status of a tool, short text). Numbers are part of the ABI: append only. */
-#define TR_ERR_LIST(X)                                              \
-	X(TR_OK, 0, "success")                                      \
-	X(TR_EIO, 1, "input or output failed")                      \
-	X(TR_ENOMEM, 1, "out of memory")                            \
-	X(TR_EUSAGE, 2, "used wrongly")                             \
-	X(TR_EDATA, 3, "bad input data")                            \
-	X(TR_ELIMIT, 3, "input exceeds a limit")                    \
-	X(TR_ECUT, 3, "input ends early")                           \
+#define TR_ERR_LIST(X)                                                                                       \
+	X(TR_OK, 0, "success")                                                                               \
+	X(TR_EIO, 1, "input or output failed")                                                               \
+	X(TR_ENOMEM, 1, "out of memory")                                                                     \
+	X(TR_EUSAGE, 2, "used wrongly")                                                                      \
+	X(TR_EDATA, 3, "bad input data")                                                                     \
+	X(TR_ELIMIT, 3, "input exceeds a limit")                                                             \
+	X(TR_ECUT, 3, "input ends early")                                                                    \
 	X(TR_EPIPE, 0, "the reader of the output has gone")
 
 enum tr_code {
@@ -30,12 +30,12 @@ enum { TR_ERR_TEXT = 256, TR_ERR_NAME = 256, TR_ERR_FIELD = 64, TR_ERR_VALUE = 9
 
 struct tr_err {
 	enum tr_code code;
-	char file[TR_ERR_NAME];    /* "" = none */
-	uint64_t line;             /* 1-based; 0 = none */
-	int64_t offset;            /* byte offset in the decoded input; -1 = none */
-	char field[TR_ERR_FIELD];  /* "" = none */
-	char text[TR_ERR_TEXT];    /* what is wrong, one line */
-	char value[TR_ERR_VALUE];  /* offending text, control bytes escaped, clipped; "" = none */
+	char file[TR_ERR_NAME];   /* "" = none */
+	uint64_t line;            /* 1-based; 0 = none */
+	int64_t offset;           /* byte offset in the decoded input; -1 = none */
+	char field[TR_ERR_FIELD]; /* "" = none */
+	char text[TR_ERR_TEXT];   /* what is wrong, one line */
+	char value[TR_ERR_VALUE]; /* offending text, control bytes escaped, clipped; "" = none */
 };
 
 /* Start over: no error, no place. */

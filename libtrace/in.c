@@ -36,24 +36,24 @@ struct ahead {
 	uint64_t filled, taken; /* counts; slot = count % SLOTS */
 	int lent;               /* the caller looks at slot taken % SLOTS */
 	int done, stop;
-	int rc;                 /* how it ended: 0 or < 0 with err */
+	int rc; /* how it ended: 0 or < 0 with err */
 	struct tr_err err;
 };
 
 struct tr_in {
 	char *name;
 	int fd, owns_fd;
-	int wake[2];            /* a pipe; closing its write end ends a wait for input */
+	int wake[2]; /* a pipe; closing its write end ends a wait for input */
 	const char *mem;
 	size_t mem_n;
 	unsigned flags;
 
-	char *raw;              /* encoded bytes read and not yet decoded */
+	char *raw; /* encoded bytes read and not yet decoded */
 	size_t raw_pos, raw_n;
 	int raw_end;
 	enum codec codec;
-	int started;            /* codec known */
-	int in_frame;           /* decoder is inside a frame or member: an end here is a cut */
+	int started;  /* codec known */
+	int in_frame; /* decoder is inside a frame or member: an end here is a cut */
 	ZSTD_DStream *zstd;
 	z_stream gz;
 
@@ -61,8 +61,8 @@ struct tr_in {
 	size_t peek_n, peek_pos;
 	int peeked_end;
 
-	char *piece;            /* caller's thread: the piece last handed over */
-	struct tr_slice rest;   /* tr_in_read: what is left of a piece */
+	char *piece;          /* caller's thread: the piece last handed over */
+	struct tr_slice rest; /* tr_in_read: what is left of a piece */
 	struct ahead *ahead;
 	EVP_MD_CTX *sha;
 	char hex[65];
@@ -82,7 +82,8 @@ static int raw_read(struct tr_in *in, char *p, size_t n, size_t *got, struct tr_
 		return 0;
 	}
 	for (;;) {
-		struct pollfd fds[2] = {{.fd = in->fd, .events = POLLIN}, {.fd = in->wake[0], .events = POLLIN}};
+		struct pollfd fds[2] = {{.fd = in->fd, .events = POLLIN},
+		                        {.fd = in->wake[0], .events = POLLIN}};
 		if (poll(fds, 2, -1) < 0) {
 			if (errno == EINTR)
 				continue;
@@ -130,7 +131,8 @@ static int start(struct tr_in *in, struct tr_err *err)
 	if (rc < 0)
 		return rc;
 	const unsigned char *p = (const unsigned char *)in->raw;
-	int skippable = in->raw_n >= 4 && (p[0] & 0xf0) == 0x50 && p[1] == 0x2a && p[2] == 0x4d && p[3] == 0x18;
+	int skippable =
+	    in->raw_n >= 4 && (p[0] & 0xf0) == 0x50 && p[1] == 0x2a && p[2] == 0x4d && p[3] == 0x18;
 	if (in->raw_n >= 4 && (memcmp(p, zstd_magic, 4) == 0 || skippable)) {
 		in->codec = ZSTD;
 		in->zstd = ZSTD_createDStream();
@@ -155,7 +157,8 @@ static int decode_zstd(struct tr_in *in, char *p, size_t n, size_t *got, struct 
 	*got = dst.pos;
 	if (ZSTD_isError(rc)) {
 		if (ZSTD_getErrorCode(rc) == ZSTD_error_frameParameter_windowTooLarge)
-			return tr_fail(err, TR_ELIMIT, "zstd window above 32 MiB; undo it with `zstd -d --long=31` first");
+			return tr_fail(err, TR_ELIMIT,
+			               "zstd window above 32 MiB; undo it with `zstd -d --long=31` first");
 		return tr_fail(err, TR_EDATA, "damaged zstd data: %s", ZSTD_getErrorName(rc));
 	}
 	in->in_frame = rc != 0;
@@ -178,7 +181,8 @@ static int decode_gzip(struct tr_in *in, char *p, size_t n, size_t *got, struct 
 	if (rc == Z_STREAM_END)
 		in->in_frame = 0;
 	else if (rc != Z_OK && rc != Z_BUF_ERROR)
-		return tr_fail(err, TR_EDATA, "damaged gzip data: %s", in->gz.msg ? in->gz.msg : "bad stream");
+		return tr_fail(err, TR_EDATA, "damaged gzip data: %s",
+		               in->gz.msg ? in->gz.msg : "bad stream");
 	return 0;
 }
 
@@ -203,7 +207,8 @@ static int produce(struct tr_in *in, char *p, size_t n, size_t *got, struct tr_e
 		if (rc == 0 && idle && !in->in_frame)
 			return 0;
 		if (rc == 0)
-			rc = in->codec == ZSTD ? decode_zstd(in, p, n, got, err) : decode_gzip(in, p, n, got, err);
+			rc = in->codec == ZSTD ? decode_zstd(in, p, n, got, err)
+			                       : decode_gzip(in, p, n, got, err);
 		if (rc == 0 && idle && *got == 0 && in->in_frame)
 			rc = tr_fail(err, TR_ECUT, "compressed input ends early");
 	}

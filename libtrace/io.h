@@ -43,8 +43,8 @@ int tr_in_next(struct tr_in *in, struct tr_slice *s, int wait_ms, struct tr_err 
 /* Exactly n bytes unless the input ends: returns the count in *got. */
 int tr_in_read(struct tr_in *in, void *p, size_t n, size_t *got, struct tr_err *err);
 
-const char *tr_in_name(const struct tr_in *in);   /* path, or "<stdin>" */
-uint64_t tr_in_offset(const struct tr_in *in);    /* decoded bytes handed out so far */
+const char *tr_in_name(const struct tr_in *in); /* path, or "<stdin>" */
+uint64_t tr_in_offset(const struct tr_in *in);  /* decoded bytes handed out so far */
 /* After the end: SHA-256 of all decoded bytes in hex (65 bytes with NUL); "" when not asked for. */
 const char *tr_in_sha256(struct tr_in *in);
 
@@ -63,8 +63,8 @@ int tr_out_flush(struct tr_out *out, struct tr_err *err);
 uint64_t tr_out_offset(const struct tr_out *out); /* bytes written, before compression */
 int tr_out_seekable(const struct tr_out *out);    /* a plain file written from its start */
 int tr_out_is_tty(const struct tr_out *out);
-int tr_out_is_live(const struct tr_out *out);     /* somebody may be waiting at the other end: not a file */
-const char *tr_out_sha256(struct tr_out *out);    /* of everything so far, hex; "" when not asked for */
+int tr_out_is_live(const struct tr_out *out);  /* somebody may be waiting at the other end: not a file */
+const char *tr_out_sha256(struct tr_out *out); /* of everything so far, hex; "" when not asked for */
 /* Flush, check, close, rename into place. Frees out, also on failure (then the temporary is removed).
  * Until this returns 0 nothing may be called done. */
 int tr_out_commit(struct tr_out *out, struct tr_err *err);

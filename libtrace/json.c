@@ -256,7 +256,8 @@ static int unicode(struct tr_slice raw, size_t i, unsigned flags, struct tr_buf 
 		cp = 0x10000 + ((cp - 0xd800) << 10) + (low - 0xdc00);
 		used = 10;
 	}
-	int rc = flags & TR_JSON_BYTES && cp >= 0xdc80 && cp <= 0xdcff ? tr_buf_char(b, (char)(cp & 0xff)) : utf8(b, cp);
+	int rc = flags & TR_JSON_BYTES && cp >= 0xdc80 && cp <= 0xdcff ? tr_buf_char(b, (char)(cp & 0xff))
+	                                                               : utf8(b, cp);
 	return rc < 0 ? rc : used;
 }
 
@@ -319,7 +320,8 @@ int tr_json_quote(struct tr_buf *b, struct tr_slice s)
 		size_t plain = i;
 		while (plain < s.n) {
 			unsigned char c = p[plain];
-			size_t step = c >= 0x80 ? valid(p + plain, s.n - plain) : c >= 0x20 && c != '"' && c != '\\';
+			size_t step =
+			    c >= 0x80 ? valid(p + plain, s.n - plain) : c >= 0x20 && c != '"' && c != '\\';
 			if (step == 0)
 				break;
 			plain += step;

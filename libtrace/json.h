@@ -16,14 +16,14 @@
 enum { TR_JSON_DEPTH = 64 };
 
 enum tr_json_token {
-	TR_JSON_END,     /* the one value is complete and only blanks follow */
-	TR_JSON_ERROR,   /* j->reason and j->pos say what and where; sticks */
-	TR_JSON_OBJECT,  /* { */
-	TR_JSON_CLOSE,   /* } or ] */
-	TR_JSON_ARRAY,   /* [ */
-	TR_JSON_KEY,     /* slice: raw key */
-	TR_JSON_STRING,  /* slice: raw string */
-	TR_JSON_NUMBER,  /* slice: the number as written */
+	TR_JSON_END,    /* the one value is complete and only blanks follow */
+	TR_JSON_ERROR,  /* j->reason and j->pos say what and where; sticks */
+	TR_JSON_OBJECT, /* { */
+	TR_JSON_CLOSE,  /* } or ] */
+	TR_JSON_ARRAY,  /* [ */
+	TR_JSON_KEY,    /* slice: raw key */
+	TR_JSON_STRING, /* slice: raw string */
+	TR_JSON_NUMBER, /* slice: the number as written */
 	TR_JSON_TRUE,
 	TR_JSON_FALSE,
 	TR_JSON_NULL,
@@ -32,11 +32,11 @@ enum tr_json_token {
 struct tr_json {
 	const char *p;
 	size_t n, pos;
-	struct tr_slice s;      /* of the last KEY, STRING or NUMBER */
-	int escaped;            /* that slice holds a backslash */
+	struct tr_slice s; /* of the last KEY, STRING or NUMBER */
+	int escaped;       /* that slice holds a backslash */
 	const char *reason;
 	int depth, state;
-	uint64_t in_array;      /* bit d: level d is an array */
+	uint64_t in_array; /* bit d: level d is an array */
 };
 
 void tr_json_init(struct tr_json *j, const char *p, size_t n);

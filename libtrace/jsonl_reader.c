@@ -22,18 +22,18 @@ union any {
 
 struct jsonl {
 	struct tr_in *in;
-	struct tr_slice piece;   /* what is left of the input's piece */
-	struct tr_buf carry;     /* beginning of a line that goes on in the next piece */
+	struct tr_slice piece; /* what is left of the input's piece */
+	struct tr_buf carry;   /* beginning of a line that goes on in the next piece */
 	uint64_t line;
-	struct tr_buf text;      /* unescaped strings of one record */
-	uint64_t *list;          /* list elements of one record */
+	struct tr_buf text; /* unescaped strings of one record */
+	uint64_t *list;     /* list elements of one record */
 	size_t list_n, list_cap;
-	struct tr_block *block;  /* being filled */
-	int counted;             /* the trailer has come, and the block's records are in the counts */
+	struct tr_block *block; /* being filled */
+	int counted;            /* the trailer has come, and the block's records are in the counts */
 	struct tr_tail tail;
 	struct tr_count count;
 	int trailed;
-	int rc;                  /* an error met behind good records */
+	int rc; /* an error met behind good records */
 	struct tr_err err;
 };
 
@@ -69,7 +69,8 @@ static int next_line(struct jsonl *x, struct tr_slice *line, struct tr_err *err)
 		if (rc == 0 && x->carry.n) {
 			*line = (struct tr_slice){x->carry.p, x->carry.n};
 			if (tr_buf_char(&x->carry, '\n') < 0)
-				return tr_fail(err, TR_ELIMIT, "line is longer than %d bytes", LINE_MAX_BYTES);
+				return tr_fail(err, TR_ELIMIT, "line is longer than %d bytes",
+				               LINE_MAX_BYTES);
 			line->p = x->carry.p;
 			break;
 		}
@@ -117,10 +118,13 @@ static int take_list(struct jsonl *x, struct tr_json *j, struct tr_slice key, st
 		if (reason)
 			return bad_value(err, key, j->s, reason);
 	}
-	return t == TR_JSON_CLOSE ? 0 : bad_value(err, key, (struct tr_slice){0}, j->reason ? j->reason : "not a list of numbers");
+	return t == TR_JSON_CLOSE ? 0
+	                          : bad_value(err, key, (struct tr_slice){0},
+	                                      j->reason ? j->reason : "not a list of numbers");
 }
 
-static int take_number(const struct tr_field *f, void *rec, struct tr_slice s, struct tr_slice key, struct tr_err *err)
+static int take_number(const struct tr_field *f, void *rec, struct tr_slice s, struct tr_slice key,
+                       struct tr_err *err)
 {
 	uint64_t bits = 0;
 	int64_t i = 0;
@@ -166,7 +170,9 @@ static int take_field(struct jsonl *x, struct tr_json *j, const struct tr_schema
 	enum tr_json_token t = tr_json_next(j);
 	if (!f) {
 		/* Unknown keys pass, as unknown columns do. */
-		return tr_json_skip(j, t, NULL) < 0 ? bad_value(err, key, (struct tr_slice){0}, j->reason ? j->reason : "bad value") : 0;
+		return tr_json_skip(j, t, NULL) < 0
+		           ? bad_value(err, key, (struct tr_slice){0}, j->reason ? j->reason : "bad value")
+		           : 0;
 	}
 	uint64_t mask;
 	memcpy(&mask, rec, sizeof mask);
@@ -176,7 +182,8 @@ static int take_field(struct jsonl *x, struct tr_json *j, const struct tr_schema
 		struct pending p = {f, x->text.n, 0};
 		int rc = tr_json_unescape(j->s, TR_JSON_BYTES, &x->text);
 		if (rc < 0)
-			return bad_value(err, key, (struct tr_slice){0}, rc == -TR_EDATA ? "bad escape" : "string is too long");
+			return bad_value(err, key, (struct tr_slice){0},
+			                 rc == -TR_EDATA ? "bad escape" : "string is too long");
 		p.n = x->text.n - p.at;
 		pending[(*npending)++] = p;
 		tr_field_set_str(f, rec, (struct tr_slice){"", 0});
@@ -198,8 +205,8 @@ static int take_field(struct jsonl *x, struct tr_json *j, const struct tr_schema
 }
 
 /* The fields of an object whose opening brace has been read, up to its closing one. */
-static int take_record(struct jsonl *x, struct tr_json *j, enum tr_json_token t, enum tr_kind kind, union any *any,
-                       struct tr_err *err)
+static int take_record(struct jsonl *x, struct tr_json *j, enum tr_json_token t, enum tr_kind kind,
+                       union any *any, struct tr_err *err)
 {
 	struct pending pending[TR_REC_NFIELDS];
 	unsigned n = 0;
@@ -216,7 +223,8 @@ static int take_record(struct jsonl *x, struct tr_json *j, enum tr_json_token t,
 	for (unsigned i = 0; i < n; i++) {
 		struct pending *p = &pending[i];
 		if (p->field->type == TR_TYPE_STR)
-			tr_field_set_str(p->field, any, (struct tr_slice){p->n ? x->text.p + p->at : "", p->n});
+			tr_field_set_str(p->field, any,
+			                 (struct tr_slice){p->n ? x->text.p + p->at : "", p->n});
 		else
 			tr_field_set_list(p->field, any, (struct tr_list){x->list + p->at, p->n});
 	}
@@ -225,7 +233,9 @@ static int take_record(struct jsonl *x, struct tr_json *j, enum tr_json_token t,
 
 static int end_of_line(struct tr_json *j, struct tr_err *err)
 {
-	return tr_json_next(j) == TR_JSON_END ? 0 : tr_fail(err, TR_EDATA, "%s", j->reason ? j->reason : "text after the record");
+	return tr_json_next(j) == TR_JSON_END
+	           ? 0
+	           : tr_fail(err, TR_EDATA, "%s", j->reason ? j->reason : "text after the record");
 }
 
 static void count(struct jsonl *x, const struct tr_block *b)
@@ -257,7 +267,8 @@ static int take_trailer(struct jsonl *x, struct tr_slice json, struct tr_err *er
 }
 
 /* A line that is not an empty one: 0 = *kind and *any filled, 1 = it was the trailer, < 0. */
-static int take_line(struct jsonl *x, struct tr_slice line, enum tr_kind *kind, union any *any, struct tr_err *err)
+static int take_line(struct jsonl *x, struct tr_slice line, enum tr_kind *kind, union any *any,
+                     struct tr_err *err)
 {
 	struct tr_json j;
 	struct tr_slice raw;
@@ -297,7 +308,8 @@ static int give(struct jsonl *x, struct tr_block **b)
 }
 
 /* Keep the record that did not fit for a block of its own. */
-static int add(struct jsonl *x, enum tr_kind kind, const union any *any, struct tr_block **full, struct tr_err *err)
+static int add(struct jsonl *x, enum tr_kind kind, const union any *any, struct tr_block **full,
+               struct tr_err *err)
 {
 	*full = NULL;
 	for (;;) {
@@ -399,8 +411,9 @@ static int read_header(struct jsonl *x, struct tr_head *head, struct tr_err *err
 	tr_json_init(&j, line.p, line.n);
 	if (rc == 0)
 		rc = tr_fail(err, TR_EDATA, "empty input");
-	else if (tr_json_next(&j) != TR_JSON_OBJECT || tr_json_next(&j) != TR_JSON_KEY || !tr_slice_eq(j.s, "trace") ||
-	    tr_json_skip(&j, TR_JSON_KEY, &raw) < 0 || tr_json_next(&j) != TR_JSON_CLOSE)
+	else if (tr_json_next(&j) != TR_JSON_OBJECT || tr_json_next(&j) != TR_JSON_KEY ||
+	         !tr_slice_eq(j.s, "trace") || tr_json_skip(&j, TR_JSON_KEY, &raw) < 0 ||
+	         tr_json_next(&j) != TR_JSON_CLOSE)
 		rc = tr_fail(err, TR_EDATA, "not the first line of a trace: {\"trace\":{...}}");
 	else
 		rc = tr_head_parse(head, raw, err);

@@ -115,7 +115,8 @@ static int print_meta(struct jsonl *x, struct tr_out *out, const char *key, cons
 		rc = head ? tr_head_print(head, &x->text) : tr_tail_print(tail, &x->text);
 	if (rc == 0)
 		rc = tr_buf_str(&x->text, "}\n");
-	return rc < 0 ? tr_fail(err, (enum tr_code) - rc, "header or trailer is too long") : write_text(x, out, err);
+	return rc < 0 ? tr_fail(err, (enum tr_code) - rc, "header or trailer is too long")
+	              : write_text(x, out, err);
 }
 
 static int begin(void *self, struct tr_out *out, const struct tr_head *head, struct tr_err *err)

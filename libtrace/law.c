@@ -4,12 +4,13 @@
  * one was probably meant.
  */
 #include "libtrace/law_impl.h"
+#include "libtrace/near.h"
 #include <stdio.h>
 #include <string.h>
 
 #define COUNT_MAX (UINT64_C(1) << 53)
 
-enum { NAME_MAX_LEN = 32, LIST_LEN = 160 };
+enum { SHOWN = 32, LIST_LEN = 160 };
 
 static struct tr_slice slice(const char *from, const char *to)
 {
@@ -18,49 +19,17 @@ static struct tr_slice slice(const char *from, const char *to)
 	return s;
 }
 
-/* Edits (insert, delete, replace) from a to b. */
-static unsigned distance(struct tr_slice a, const char *b)
+static const char *nth(const void *ctx, int i)
 {
-	unsigned row[NAME_MAX_LEN + 1];
-	size_t n = strlen(b);
-
-	if (a.n > NAME_MAX_LEN || n > NAME_MAX_LEN)
-		return NAME_MAX_LEN;
-	for (size_t j = 0; j <= n; j++)
-		row[j] = (unsigned)j;
-	for (size_t i = 1; i <= a.n; i++) {
-		unsigned corner = row[0];
-
-		row[0] = (unsigned)i;
-		for (size_t j = 1; j <= n; j++) {
-			unsigned best = corner + (a.p[i - 1] != b[j - 1]);
-
-			corner = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[n];
+	return ((const char *const *)ctx)[i];
 }
 
 /* "; did you mean "x"?" or, when nothing is near, "; there is a, b, c". */
 static void hint(struct tr_slice word, const char *const *names, char out[LIST_LEN])
 {
-	const char *near = NULL;
-	unsigned best = (unsigned)(word.n + 1) / 2 + 1;
+	const char *near = tr_near(word, nth, names);
 	size_t len;
 
-	for (const char *const *n = names; *n; n++) {
-		unsigned d = distance(word, *n);
-
-		if (d < best) {
-			best = d;
-			near = *n;
-		}
-	}
 	if (near) {
 		snprintf(out, LIST_LEN, "; did you mean \"%s\"?", near);
 		return;
@@ -88,8 +57,8 @@ int tr_law_find(const char *kind, const char *text, const char *(*name_of)(int i
 		else if (i < TR_LAW_NAMES)
 			names[i] = name_of(i);
 	hint(name, names, tail);
-	tr_fail(err, TR_EUSAGE, "no %s law \"%.*s\"%s", kind,
-	        (int)(name.n < NAME_MAX_LEN ? name.n : NAME_MAX_LEN), name.p, tail);
+	tr_fail(err, TR_EUSAGE, "no %s law \"%.*s\"%s", kind, (int)(name.n < SHOWN ? name.n : SHOWN), name.p,
+	        tail);
 	return -TR_EUSAGE;
 }
 
@@ -155,7 +124,7 @@ static int unknown_param(const char *law, const struct tr_law_param *params, str
 		names[i] = params[i].name;
 	hint(name, names, tail);
 	return tr_fail(err, TR_EUSAGE, "%s: no parameter \"%.*s\"%s", law,
-	               (int)(name.n < NAME_MAX_LEN ? name.n : NAME_MAX_LEN), name.p, tail);
+	               (int)(name.n < SHOWN ? name.n : SHOWN), name.p, tail);
 }
 
 static int one_value(const char *law, const struct tr_law_param *param, struct tr_slice text,

@@ -26,15 +26,16 @@ struct tr_law_param {
 /* --- lengths: integers >= 0 --- */
 struct tr_length {
 	const struct tr_length_law *law;
-	double p[TR_LAW_PARAMS];     /* parameters in table order */
-	uint64_t lo, hi;             /* bounds of what is drawn, inclusive */
+	double p[TR_LAW_PARAMS]; /* parameters in table order */
+	uint64_t lo, hi;         /* bounds of what is drawn, inclusive */
 };
 struct tr_length_law {
 	const char *name;
 	const char *help;
 	struct tr_law_param params[TR_LAW_PARAMS]; /* ends with name NULL */
 	int (*check)(struct tr_length *d, struct tr_err *err);
-	int (*draw)(const struct tr_length *d, struct tr_rng *g, uint64_t *out); /* < 0: no value within bounds */
+	int (*draw)(const struct tr_length *d, struct tr_rng *g,
+	            uint64_t *out); /* < 0: no value within bounds */
 };
 extern const struct tr_length_law tr_length_laws[]; /* ends with name NULL */
 int tr_length_parse(struct tr_length *d, const char *text, struct tr_err *err);
@@ -43,10 +44,10 @@ int tr_length_draw(const struct tr_length *d, struct tr_rng *g, uint64_t *out, s
 /* --- arrivals: nanoseconds since the start, never decreasing --- */
 struct tr_arrival {
 	const struct tr_arrival_law *law;
-	struct tr_ratio rate;        /* events per nanosecond */
+	struct tr_ratio rate; /* events per nanosecond */
 	double p[TR_LAW_PARAMS];
-	uint64_t n;                  /* events so far */
-	int64_t whole;               /* state of the law: time so far, whole nanoseconds and the rest */
+	uint64_t n;    /* events so far */
+	int64_t whole; /* state of the law: time so far, whole nanoseconds and the rest */
 	double rest;
 };
 struct tr_arrival_law {

@@ -148,11 +148,6 @@ int tr_tail_copy_facts(struct tr_tail *to, const struct tr_tail *from, struct tr
 
 /* --- printing ---------------------------------------------------------------------------- */
 
-static struct tr_slice of(const char *s)
-{
-	return (struct tr_slice){s, strlen(s)};
-}
-
 static int print_member(const struct member *m, const void *base, struct tr_buf *b)
 {
 	const char *p = (const char *)base + m->offset;
@@ -169,7 +164,7 @@ static int print_member(const struct member *m, const void *base, struct tr_buf 
 		return rc;
 	switch (m->type) {
 	case TEXT:
-		return tr_json_quote(b, of(text));
+		return tr_json_quote(b, tr_slice_of(text));
 	case OBJECT:
 		return tr_buf_str(b, text);
 	case U64:
@@ -202,7 +197,7 @@ int tr_head_print(const struct tr_head *h, struct tr_buf *b)
 	for (unsigned i = 0; i < h->nhistory && rc == 0; i++) {
 		rc = tr_buf_str(b, i ? "," : ",\"history\":[");
 		if (rc == 0)
-			rc = tr_json_quote(b, of(h->history[i]));
+			rc = tr_json_quote(b, tr_slice_of(h->history[i]));
 	}
 	if (h->nhistory && rc == 0)
 		rc = tr_buf_char(b, ']');
@@ -218,7 +213,7 @@ int tr_tail_print(const struct tr_tail *t, struct tr_buf *b)
 	for (unsigned i = 0; i < t->nsources && rc == 0; i++) {
 		rc = tr_buf_str(b, i ? ",{\"name\":" : ",\"sources\":[{\"name\":");
 		if (rc == 0)
-			rc = tr_json_quote(b, of(t->sources[i].name));
+			rc = tr_json_quote(b, tr_slice_of(t->sources[i].name));
 		if (rc == 0 && t->sources[i].sha256[0])
 			rc = tr_buf_printf(b, ",\"sha256\":\"%s\"", t->sources[i].sha256);
 		if (rc == 0)
@@ -284,7 +279,8 @@ static int take_member(struct tr_json *j, const struct member *m, void *base, st
 		return 0;
 	switch (m->type) {
 	case TEXT:
-		return t == TR_JSON_STRING ? take_text(j, text_of(base, m), err) : bad(j, key, "not a string", err);
+		return t == TR_JSON_STRING ? take_text(j, text_of(base, m), err)
+		                           : bad(j, key, "not a string", err);
 	case OBJECT:
 		if (t != TR_JSON_OBJECT || tr_json_skip(j, t, &raw) < 0)
 			return bad(j, key, "not an object", err);
@@ -342,7 +338,8 @@ static int head_other(struct tr_json *j, void *base, struct tr_slice key, struct
 	} else if (tr_slice_eq(key, "history") && t == TR_JSON_ARRAY) {
 		while ((t = tr_json_next(j)) == TR_JSON_STRING) {
 			if (h->nhistory == TR_HISTORY_MAX)
-				return tr_fail(err, TR_ELIMIT, "more than %d steps of history", TR_HISTORY_MAX);
+				return tr_fail(err, TR_ELIMIT, "more than %d steps of history",
+				               TR_HISTORY_MAX);
 			int rc = take_text(j, &h->history[h->nhistory], err);
 			if (rc < 0)
 				return rc;
@@ -370,8 +367,8 @@ static int take_source(struct tr_json *j, struct tr_source *s, struct tr_err *er
 			s->sha256[64] = '\0';
 		} else if (tr_slice_eq(key, "bytes") && t == TR_JSON_NUMBER && !tr_num_u64(j->s, &s->bytes)) {
 			continue;
-		} else if (tr_slice_eq(key, "name") || tr_slice_eq(key, "sha256") || tr_slice_eq(key, "bytes") ||
-		           tr_json_skip(j, t, NULL) < 0) {
+		} else if (tr_slice_eq(key, "name") || tr_slice_eq(key, "sha256") ||
+		           tr_slice_eq(key, "bytes") || tr_json_skip(j, t, NULL) < 0) {
 			rc = bad(j, key, "bad value", err);
 		}
 	}

@@ -9,16 +9,17 @@
 #include "libtrace/rec.h"
 
 struct tr_metric {
-	const char *name;        /* key in reports, without unit: "ttft" */
-	const char *unit;        /* of the value: "tokens", "ns" */
-	const char *definition;  /* one sentence with the formula in field names */
-	const char *source;      /* where the definition comes from, or who differs */
-	uint64_t needs;          /* fields that must be present */
+	const char *name;       /* key in reports, without unit: "ttft" */
+	const char *unit;       /* of the value: "tokens", "ns" */
+	const char *definition; /* one sentence with the formula in field names */
+	const char *source;     /* where the definition comes from, or who differs */
+	uint64_t needs;         /* fields that must be present */
 	/* 1 = value set; 0 = not defined for this record (TPOT of one token). Values are >= 0. */
 	int (*value)(const struct tr_rec *r, uint64_t *out);
 };
 extern const struct tr_metric tr_metrics[]; /* ends with name NULL */
 const struct tr_metric *tr_metric_find(const char *name);
-int tr_metric_value(const struct tr_metric *m, const struct tr_rec *r, uint64_t *out); /* 0 also when a field is absent */
+int tr_metric_value(const struct tr_metric *m, const struct tr_rec *r,
+                    uint64_t *out); /* 0 also when a field is absent */
 
 #endif

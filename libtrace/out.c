@@ -22,17 +22,17 @@ enum { BUFFER = 128 << 10, ZSTD_LEVEL = 3, GZIP_LEVEL = 6 };
 enum codec { PLAIN, ZSTD, GZIP };
 
 struct tr_out {
-	char *name;             /* for messages */
-	char *path, *temp;      /* final and temporary name; NULL when written in place */
+	char *name;        /* for messages */
+	char *path, *temp; /* final and temporary name; NULL when written in place */
 	int fd, owns_fd;
 	int seekable;
 	struct tr_buf *memory;
 	enum codec codec;
 	ZSTD_CStream *zstd;
 	z_stream gz;
-	char *buffer;           /* plain bytes waiting */
+	char *buffer; /* plain bytes waiting */
 	size_t n;
-	char *packed;           /* compressed bytes on their way */
+	char *packed; /* compressed bytes on their way */
 	uint64_t offset;
 	EVP_MD_CTX *sha;
 	char hex[65];
@@ -147,7 +147,8 @@ static int new_out(struct tr_out **out, const char *name, unsigned flags, struct
 	int bad = !o->name || !o->buffer;
 	if (ends_with(name, ".zst")) {
 		o->zstd = ZSTD_createCStream();
-		bad |= !o->zstd || ZSTD_isError(ZSTD_CCtx_setParameter(o->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL)) ||
+		bad |= !o->zstd ||
+		       ZSTD_isError(ZSTD_CCtx_setParameter(o->zstd, ZSTD_c_compressionLevel, ZSTD_LEVEL)) ||
 		       ZSTD_isError(ZSTD_CCtx_setParameter(o->zstd, ZSTD_c_checksumFlag, 1));
 		o->codec = ZSTD;
 	} else if (ends_with(name, ".gz")) {

@@ -12,12 +12,12 @@ struct tr_reader {
 	void *self;
 	char *name;
 	struct tr_head head;
-	struct tr_tail *tail;   /* in self */
+	struct tr_tail *tail; /* in self */
 	struct tr_count count;
 	struct tr_block *block; /* tr_reader_next walks it */
 	struct tr_cursor cursor;
 	struct tr_rec rec;
-	int ended;              /* 1 = end, < 0 = error, which sticks */
+	int ended; /* 1 = end, < 0 = error, which sticks */
 	struct tr_err err;
 };
 

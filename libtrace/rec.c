@@ -4,9 +4,11 @@
  */
 #include "libtrace/rec.h"
 
+#include "libtrace/near.h"
+
 #include <string.h>
 
-#define TR_ROW(strct, bit, member, type, hint, unit, text)                                                         \
+#define TR_ROW(strct, bit, member, type, hint, unit, text)                                                   \
 	[bit] = {#member, TR_TYPE_##type, TR_HINT_##hint, bit, offsetof(struct strct, member), unit, text},
 
 static const struct tr_field rec_fields[] = {
@@ -15,7 +17,8 @@ static const struct tr_field rec_fields[] = {
 #undef TR_X
 };
 static const struct tr_field series_fields[] = {
-#define TR_X(bit, member, ctype, type, hint, unit, text) TR_ROW(tr_series, bit, member, type, hint, unit, text)
+#define TR_X(bit, member, ctype, type, hint, unit, text)                                                     \
+	TR_ROW(tr_series, bit, member, type, hint, unit, text)
     TR_SERIES_FIELDS(TR_X)
 #undef TR_X
 };
@@ -39,43 +42,16 @@ const struct tr_field *tr_field_find(const struct tr_schema *schema, struct tr_s
 	return NULL;
 }
 
-/* Levenshtein distance, one row; names are short. */
-static unsigned distance(struct tr_slice a, const char *b)
+static const char *nth_name(const void *ctx, int i)
 {
-	unsigned row[65];
-	size_t nb = strlen(b);
-	if (a.n > 64 || nb > 64)
-		return 99;
-	for (unsigned j = 0; j <= nb; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a.n; i++) {
-		unsigned diagonal = row[0];
-		row[0] = (unsigned)i;
-		for (size_t j = 1; j <= nb; j++) {
-			unsigned best = diagonal + (a.p[i - 1] != b[j - 1]);
-			diagonal = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[nb];
+	const struct tr_schema *schema = ctx;
+	return (unsigned)i < schema->nfields ? schema->fields[i].name : NULL;
 }
 
 const struct tr_field *tr_field_nearest(const struct tr_schema *schema, struct tr_slice name)
 {
-	const struct tr_field *best = NULL;
-	unsigned best_distance = (unsigned)name.n / 2 + 1;
-	for (unsigned i = 0; i < schema->nfields; i++) {
-		unsigned d = distance(name, schema->fields[i].name);
-		if (d < best_distance) {
-			best_distance = d;
-			best = &schema->fields[i];
-		}
-	}
-	return best;
+	const char *near = tr_near(name, nth_name, schema);
+	return near ? tr_field_find(schema, tr_slice_of(near)) : NULL;
 }
 
 uint64_t tr_field_bits(const struct tr_field *f, const void *rec)

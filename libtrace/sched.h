@@ -10,9 +10,9 @@
 #include <stdint.h>
 
 struct tr_sched {
-	int64_t start_ns;        /* trace time that becomes time zero */
-	int64_t duration_ns;     /* trace time taken from there, before speed; < 0 = all */
-	struct tr_ratio speed;   /* 2/1 = twice as fast */
+	int64_t start_ns;      /* trace time that becomes time zero */
+	int64_t duration_ns;   /* trace time taken from there, before speed; < 0 = all */
+	struct tr_ratio speed; /* 2/1 = twice as fast */
 };
 
 enum tr_due { TR_DUE, TR_DUE_BEFORE, TR_DUE_AFTER, TR_DUE_OVERFLOW };

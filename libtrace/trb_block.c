@@ -17,12 +17,14 @@ static const unsigned char type_codes[] = {
 uint32_t trb_crc(const unsigned char *head, const struct tr_buf *body)
 {
 	uLong crc = crc32(0, head, TRB_HEAD);
-	return (uint32_t)(body->n ? crc32(crc, (unsigned char *)body->p, (uInt)body->n) : crc); /* zlib takes NULL as a reset */
+	return (uint32_t)(body->n ? crc32(crc, (unsigned char *)body->p, (uInt)body->n)
+	                          : crc); /* zlib takes NULL as a reset */
 }
 
 /* --- out --------------------------------------------------------------------------------- */
 
-static int put_presence(struct trb_enc *e, struct tr_buf *out, const struct tr_block *b, const struct tr_column *c)
+static int put_presence(struct trb_enc *e, struct tr_buf *out, const struct tr_block *b,
+                        const struct tr_column *c)
 {
 	unsigned char bits[TR_BLOCK_ROWS / 8] = {0};
 	for (uint32_t i = 0; i < b->rows; i++)
@@ -33,10 +35,10 @@ static int put_presence(struct trb_enc *e, struct tr_buf *out, const struct tr_b
 
 /* Numbers of the distinct strings in order of first appearance. */
 struct dictionary {
-	uint64_t *index;   /* of each value */
-	uint64_t *place;   /* of each distinct string */
+	uint64_t *index; /* of each value */
+	uint64_t *place; /* of each distinct string */
 	size_t n;
-	uint32_t *table;   /* open addressing, number + 1 */
+	uint32_t *table; /* open addressing, number + 1 */
 };
 
 static uint32_t find(struct dictionary *d, size_t mask, const char *bytes, uint64_t place)
@@ -60,7 +62,8 @@ static uint32_t find(struct dictionary *d, size_t mask, const char *bytes, uint6
 	}
 }
 
-static int put_plain_strings(struct trb_enc *e, struct tr_buf *out, const char *bytes, const uint64_t *place, size_t n)
+static int put_plain_strings(struct trb_enc *e, struct tr_buf *out, const char *bytes, const uint64_t *place,
+                             size_t n)
 {
 	struct tr_buf all;
 	tr_buf_init(&all, 2 * (size_t)TR_BLOCK_MAX);
@@ -79,7 +82,8 @@ static int put_plain_strings(struct trb_enc *e, struct tr_buf *out, const char *
 	return rc;
 }
 
-static int put_strings(struct trb_enc *e, struct tr_buf *out, const struct tr_block *b, const struct tr_column *c)
+static int put_strings(struct trb_enc *e, struct tr_buf *out, const struct tr_block *b,
+                       const struct tr_column *c)
 {
 	const char *bytes = b->bytes.p ? b->bytes.p : "";
 	if (c->field->hint != TR_HINT_DICT || c->count == 0) {
@@ -108,7 +112,8 @@ static int put_strings(struct trb_enc *e, struct tr_buf *out, const struct tr_bl
 	return rc;
 }
 
-static int put_lists(struct trb_enc *e, struct tr_buf *out, const struct tr_block *b, const struct tr_column *c)
+static int put_lists(struct trb_enc *e, struct tr_buf *out, const struct tr_block *b,
+                     const struct tr_column *c)
 {
 	uint64_t *lengths = malloc((c->count + 1) * sizeof *lengths);
 	struct tr_buf all;
@@ -121,13 +126,15 @@ static int put_lists(struct trb_enc *e, struct tr_buf *out, const struct tr_bloc
 	if (rc == 0)
 		rc = trb_put_ints(e, out, lengths, c->count, TR_HINT_PLAIN);
 	if (rc == 0)
-		rc = trb_put_ints(e, out, (const uint64_t *)(void *)all.p, all.n / sizeof(uint64_t), c->field->hint);
+		rc = trb_put_ints(e, out, (const uint64_t *)(void *)all.p, all.n / sizeof(uint64_t),
+		                  c->field->hint);
 	free(lengths);
 	tr_buf_free(&all);
 	return rc;
 }
 
-static int put_column(struct trb_enc *e, struct tr_buf *out, const struct tr_block *b, const struct tr_column *c)
+static int put_column(struct trb_enc *e, struct tr_buf *out, const struct tr_block *b,
+                      const struct tr_column *c)
 {
 	const struct tr_field *f = c->field;
 	size_t name = strlen(f->name);

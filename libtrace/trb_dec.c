@@ -189,7 +189,8 @@ static int get_runs(struct trb_dec *d, uint64_t *v, size_t n)
 	if (rc < 0)
 		return bad(d, "no memory"), rc;
 	uint64_t *more = (uint64_t *)(void *)lengths.p;
-	uint64_t *first = v + (n - k); /* at the end: filled from the front, a run never overtakes what is still unread */
+	uint64_t *first =
+	    v + (n - k); /* at the end: filled from the front, a run never overtakes what is still unread */
 	rc = trb_get_ints(d, first, k);
 	if (rc == 0 && d->pos < d->n && (d->p[d->pos] & KIND) == RUNS)
 		rc = bad(d, "runs inside runs");

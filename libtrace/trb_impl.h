@@ -18,12 +18,13 @@ uint32_t trb_crc(const unsigned char *head, const struct tr_buf *body);
 /* --- encoding --- */
 struct trb_enc {
 	ZSTD_CCtx *zstd;
-	struct tr_buf residuals;  /* uint64_t */
-	struct tr_buf runs[2];    /* uint64_t: first values, lengths - 1 */
-	struct tr_buf bytes[2];   /* raw streams on their way into one */
-	struct tr_buf packed;     /* zstd output */
-	struct tr_buf trial[2];   /* a sample in each kind, to see which is smallest; [1] for runs, whose parts use [0] */
-	struct tr_buf column;     /* a column before its length is known */
+	struct tr_buf residuals; /* uint64_t */
+	struct tr_buf runs[2];   /* uint64_t: first values, lengths - 1 */
+	struct tr_buf bytes[2];  /* raw streams on their way into one */
+	struct tr_buf packed;    /* zstd output */
+	struct tr_buf
+	    trial[2]; /* a sample in each kind, to see which is smallest; [1] for runs, whose parts use [0] */
+	struct tr_buf column; /* a column before its length is known */
 };
 int trb_enc_init(struct trb_enc *e);
 void trb_enc_free(struct trb_enc *e);
@@ -36,7 +37,7 @@ int trb_put_block(struct trb_enc *e, struct tr_buf *out, const struct tr_block *
 struct trb_dec {
 	const unsigned char *p;
 	size_t n, pos;
-	size_t budget;            /* content that may still be decoded */
+	size_t budget; /* content that may still be decoded */
 	ZSTD_DCtx *zstd;
 	struct tr_buf bytes[2];
 	const char *reason;

@@ -182,7 +182,8 @@ static int put_classes(struct trb_enc *e, struct tr_buf *out, const uint64_t *r,
 
 static int put_plain(struct trb_enc *e, struct tr_buf *out, enum kind kind, const struct plan *plan)
 {
-	int rc = tr_buf_char(out, (char)((int)kind | (plan->delta ? DELTA : 0) | (plan->zigzag ? ZIGZAG : 0)));
+	int rc =
+	    tr_buf_char(out, (char)((int)kind | (plan->delta ? DELTA : 0) | (plan->zigzag ? ZIGZAG : 0)));
 	if (rc == 0 && plan->delta)
 		rc = trb_put_varint(out, plan->first << 1 ^ (0 - (plan->first >> 63)));
 	if (rc == 0)

@@ -30,9 +30,9 @@ struct trb_reader {
 	struct tr_in *in;
 	struct tr_buf body;
 	struct trb_dec dec;
-	struct tr_tail tail;      /* counted, with the facts of the stored one */
+	struct tr_tail tail; /* counted, with the facts of the stored one */
 	struct tr_count count;
-	int trailed;              /* the trailer has been seen */
+	int trailed; /* the trailer has been seen */
 	uint64_t index_at;
 
 	pthread_t thread;
@@ -176,7 +176,8 @@ static int take_data(struct trb_reader *r, const struct frame *f, enum tr_kind k
 	r->dec.pos = 0;
 	int rc = trb_get_block(&r->dec, kind, f->count, b);
 	if (rc < 0) {
-		tr_fail(err, (enum tr_code) - rc, "bad block: %s", r->dec.reason ? r->dec.reason : "no memory");
+		tr_fail(err, (enum tr_code) - rc, "bad block: %s",
+		        r->dec.reason ? r->dec.reason : "no memory");
 		tr_err_offset(err, (int64_t)f->at);
 		return rc;
 	}

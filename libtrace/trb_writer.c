@@ -69,7 +69,8 @@ static void time_range(const struct tr_block *b, int64_t *first, int64_t *last)
 	}
 }
 
-static void note_in_index(struct trb_writer *w, uint64_t at, char type, uint32_t count, int64_t first, int64_t last)
+static void note_in_index(struct trb_writer *w, uint64_t at, char type, uint32_t count, int64_t first,
+                          int64_t last)
 {
 	unsigned char e[TRB_ENTRY] = {0};
 	store64(e, at);

@@ -10,11 +10,11 @@
 #include "libtrace/buf.h"
 #include <stdint.h>
 
-struct tr_when_form {     /* how the text was spelled: enough to print it back */
-	char sep;             /* ' ' or 'T' */
-	int digits;           /* fraction digits 0..9; 0 = no fraction and no point */
-	char zone[8];         /* "", "Z", "+00:00", "+0530", "-08": verbatim */
-	int32_t zone_s;       /* offset of the zone in seconds, east positive */
+struct tr_when_form {   /* how the text was spelled: enough to print it back */
+	char sep;       /* ' ' or 'T' */
+	int digits;     /* fraction digits 0..9; 0 = no fraction and no point */
+	char zone[8];   /* "", "Z", "+00:00", "+0530", "-08": verbatim */
+	int32_t zone_s; /* offset of the zone in seconds, east positive */
 };
 
 /* Returns NULL, or the reason why the text is not a stamp. form may be NULL. */

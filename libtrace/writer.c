@@ -31,10 +31,10 @@ struct tr_writer {
 	int running;
 	pthread_mutex_t lock;
 	pthread_cond_t change;
-	struct tr_block *queue[QUEUE];   /* NULL entry: a request to flush */
+	struct tr_block *queue[QUEUE]; /* NULL entry: a request to flush */
 	uint64_t filled, taken;
 	int finish, quit;
-	int rc;                          /* of the thread; < 0 sticks */
+	int rc; /* of the thread; < 0 sticks */
 	struct tr_err err;
 };
 

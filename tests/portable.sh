@@ -30,10 +30,12 @@ libraries=(libzstd-dev zlib1g-dev libssl-dev libcsv-dev libcjson-dev libcmocka-d
 tools=(trace-synth trace-convert)
 units=(test_stream test_ints test_json test_num test_rng test_dist)
 
-# What is drawn: name, options.
+# What is drawn: name, options. In ordinary traces a draw's last bit hardly ever moves a whole nanosecond or token; in `bits`
+# gaps and lengths are so large that it does.
 traces='
 laws      --arrivals poisson:20/s --input uniform:100..2000 --output normal:200,80 --requests 50k
-cut       --arrivals poisson:7/h --input normal:mean=0,sd=4000,max=9000 --output uniform:0..999999999999 --requests 20k --seed 7
+bits      --arrivals poisson:0.03/h --input normal:mean=4e13,sd=1e13,max=9e13 --output normal:mean=0,sd=2e13,max=9e13 --requests 50k --seed 7
+wide      --arrivals poisson:7/h --input fixed:1 --output uniform:0..99999999999999 --requests 20k --seed 18446744073709551615
 constant  --arrivals constant:7/s --input fixed:512 --output fixed:128 --duration 1h
 '
 sample=$PWD/datasets/azure-llm-2023/sample.csv

@@ -4,6 +4,7 @@
  * Not getopt_long: it accepts abbreviations (a new option would break scripts), and cannot suggest.
  */
 #include "tools/cli_impl.h"
+#include "libtrace/near.h"
 #include "libtrace/num.h"
 #include <fcntl.h>
 #include <signal.h>
@@ -135,10 +136,10 @@ static _Noreturn void unknown_long(const struct parse *p, const char *name, size
 	char word[CLI_WORD] = "";
 	if (n < sizeof word)
 		memcpy(word, name, n);
-	const char *no = "", *near = cli_nearest(word, option_name, p->tool);
+	const char *no = "", *near = tr_near(tr_slice_of(word), option_name, p->tool);
 	if (!near && strncmp(word, "no-", 3) == 0) {
 		no = "no-";
-		near = cli_nearest(word + 3, negatable_name, p->tool);
+		near = tr_near(tr_slice_of(word + 3), negatable_name, p->tool);
 	}
 	if (near)
 		usage(p->tool, "unknown option \"--%.*s\"; did you mean \"--%s%s\"?", (int)n, name, no, near);
@@ -170,7 +171,7 @@ static void set_choice(const struct parse *p, const struct cli_option *o, const 
 			return;
 		}
 	list_names(choice_name, o->choices, more, sizeof more);
-	bad_value(p, o, "unknown word", value, more, cli_nearest(value, choice_name, o->choices));
+	bad_value(p, o, "unknown word", value, more, tr_near(tr_slice_of(value), choice_name, o->choices));
 }
 
 static void set_format(const struct parse *p, const struct cli_option *o, const char *value)
@@ -182,7 +183,7 @@ static void set_format(const struct parse *p, const struct cli_option *o, const 
 		return;
 	}
 	list_names(cli_format_name, NULL, more, sizeof more);
-	bad_value(p, o, "unknown format", value, more, cli_nearest(value, cli_format_name, NULL));
+	bad_value(p, o, "unknown format", value, more, tr_near(tr_slice_of(value), cli_format_name, NULL));
 }
 
 static void set_list(const struct parse *p, const struct cli_option *o, const char *value)

@@ -78,9 +78,6 @@ int cli_close_stdout(const struct cli_tool *tool, int status);
 void cli_progress(const struct cli_tool *tool, const struct cli_args *args, uint64_t records, uint64_t bytes);
 void cli_progress_done(const struct cli_args *args);
 
-/* Nearest of the names by edit distance; NULL when nothing is near. */
-const char *cli_nearest(const char *word, const char *(*name)(const void *ctx, int i), const void *ctx);
-
 /* tr_read_opts.warn and tr_write_opts.warn for a tool (ctx = const struct cli_tool *). */
 void cli_on_warning(void *ctx, const struct tr_err *err);
 

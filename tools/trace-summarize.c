@@ -4,6 +4,7 @@
  * format, as many inputs as given, in memory that does not grow with them.
  */
 #include "libtrace/metric.h"
+#include "libtrace/near.h"
 #include "tools/cli.h"
 #include "tools/report.h"
 #include "tools/summarize/summarize.h"
@@ -95,7 +96,7 @@ static int define(const char *name)
 			print_metric(m);
 		return 0;
 	}
-	const char *near = cli_nearest(name, metric_name, NULL);
+	const char *near = tr_near(tr_slice_of(name), metric_name, NULL);
 	struct tr_err err;
 	tr_fail(&err, TR_EUSAGE, "--define: no such metric%s%s%s", near ? " (did you mean " : "",
 	        near ? near : "", near ? "?)" : "");

@@ -24,11 +24,14 @@ int main(int argc, char **argv)
 	puts("TIMESTAMP,ContextTokens,GeneratedTokens\r");
 	for (uint64_t i = 0; i < n; i++) {
 		us += (uint64_t)(-log(uniform()) * 36000); /* 28 a second, as the week of 2024 */
-		unsigned in = (unsigned)(exp(7.2 + 0.9 * sqrt(-2 * log(uniform())) * cos(6.2831853 * uniform())));
-		unsigned out = (unsigned)(exp(2.5 + 0.9 * sqrt(-2 * log(uniform())) * cos(6.2831853 * uniform())));
+		unsigned in =
+		    (unsigned)(exp(7.2 + 0.9 * sqrt(-2 * log(uniform())) * cos(6.2831853 * uniform())));
+		unsigned out =
+		    (unsigned)(exp(2.5 + 0.9 * sqrt(-2 * log(uniform())) * cos(6.2831853 * uniform())));
 		uint64_t s = us / 1000000;
-		printf("2023-11-%02u %02u:%02u:%02u.%06u0,%u,%u\r\n", (unsigned)(16 + s / 86400), (unsigned)(s / 3600 % 24),
-		       (unsigned)(s / 60 % 60), (unsigned)(s % 60), (unsigned)(us % 1000000), 1 + in % 7437, 1 + out % 1899);
+		printf("2023-11-%02u %02u:%02u:%02u.%06u0,%u,%u\r\n", (unsigned)(16 + s / 86400),
+		       (unsigned)(s / 3600 % 24), (unsigned)(s / 60 % 60), (unsigned)(s % 60),
+		       (unsigned)(us % 1000000), 1 + in % 7437, 1 + out % 1899);
 	}
 	return 0;
 }

@@ -24,7 +24,8 @@ static inline void check_end(int rc, const struct tr_err *err)
 }
 
 /* Through open, read all, write as JSONL into memory. */
-static inline void fuzz_format(const struct tr_format *format, const struct tr_read_opts *o, const uint8_t *data, size_t size)
+static inline void fuzz_format(const struct tr_format *format, const struct tr_read_opts *o,
+                               const uint8_t *data, size_t size)
 {
 	struct tr_err err;
 	struct tr_in *in;

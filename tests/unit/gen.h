@@ -14,8 +14,8 @@ enum { GEN_TEXT = 4096, GEN_LIST = 512 };
 
 struct gen {
 	struct tr_rng rng;
-	uint64_t shape;            /* fields that may be present */
-	unsigned odds;             /* each of them is, with probability odds / 16 */
+	uint64_t shape; /* fields that may be present */
+	unsigned odds;  /* each of them is, with probability odds / 16 */
 	char text[TR_REC_NFIELDS][GEN_TEXT];
 	uint64_t list[TR_REC_NFIELDS][GEN_LIST];
 	uint64_t n;
@@ -23,7 +23,8 @@ struct gen {
 
 static inline uint64_t gen_number(struct gen *g)
 {
-	static const uint64_t odd[] = {0, 1, 2, (UINT64_C(1) << 53) + 1, INT64_MAX, UINT64_C(1) << 63, UINT64_MAX};
+	static const uint64_t odd[] = {0,         1, 2, (UINT64_C(1) << 53) + 1, INT64_MAX, UINT64_C(1) << 63,
+	                               UINT64_MAX};
 	switch (tr_rng_below(&g->rng, 8)) {
 	case 0:
 		return odd[tr_rng_below(&g->rng, sizeof odd / sizeof odd[0])];
@@ -36,14 +37,16 @@ static inline uint64_t gen_number(struct gen *g)
 
 static inline struct tr_slice gen_text(struct gen *g, unsigned slot, enum tr_hint hint)
 {
-	static const char *const few[] = {"gpt-4", "llama", "", "a\"b\\c\n", "\xff\xfe", "\xed\xa0\xbd", "\xf0\x9f\x98\x80", "\xc3\xa9"};
+	static const char *const few[] = {
+	    "gpt-4", "llama", "", "a\"b\\c\n", "\xff\xfe", "\xed\xa0\xbd", "\xf0\x9f\x98\x80", "\xc3\xa9"};
 	if (hint == TR_HINT_DICT) {
 		const char *s = few[tr_rng_below(&g->rng, sizeof few / sizeof few[0])];
 		return (struct tr_slice){s, strlen(s)};
 	}
 	size_t n = tr_rng_below(&g->rng, 1 + (size_t)GEN_TEXT / (1 + tr_rng_below(&g->rng, 400)));
 	for (size_t i = 0; i < n; i++)
-		g->text[slot][i] = (char)(tr_rng_below(&g->rng, 10) ? 'a' + tr_rng_below(&g->rng, 26) : tr_rng_u64(&g->rng));
+		g->text[slot][i] =
+		    (char)(tr_rng_below(&g->rng, 10) ? 'a' + tr_rng_below(&g->rng, 26) : tr_rng_u64(&g->rng));
 	return (struct tr_slice){g->text[slot], n};
 }
 

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "libtrace/num.h"
+#include "libtrace/near.h"
 #include "tools/cli.h"
 #include <stdlib.h>
 #include <string.h>
@@ -221,13 +222,13 @@ static void nearest(void **state)
 	    {"", NULL},           {"zzzz", NULL},   {"input", "input-format"},
 	};
 	for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
-		const char *found = cli_nearest(pairs[i][0], word, words);
+		const char *found = tr_near(tr_slice_of(pairs[i][0]), word, words);
 		assert_string_equal(found ? found : "none", pairs[i][1] ? pairs[i][1] : "none");
 	}
 	char longest[200];
 	memset(longest, 'x', sizeof longest - 1);
 	longest[sizeof longest - 1] = 0;
-	assert_null(cli_nearest(longest, word, words));
+	assert_null(tr_near(tr_slice_of(longest), word, words));
 }
 
 int main(void)

@@ -66,7 +66,10 @@ static void any_values(void **state)
 		int how = (int)tr_rng_below(&g, 4);
 		for (size_t i = 0; i < n; i++) {
 			uint64_t r = tr_rng_u64(&g) >> (64 - bits);
-			v[i] = how == 0 ? r * scale : how == 1 ? (at += r * scale) : how == 2 ? at + i / 7 * 100 + i % 7 : 0 - r * scale;
+			v[i] = how == 0   ? r * scale
+			       : how == 1 ? (at += r * scale)
+			       : how == 2 ? at + i / 7 * 100 + i % 7
+			                  : 0 - r * scale;
 		}
 		there_and_back(v, n, TR_HINT_DELTA);
 		there_and_back(v, n, TR_HINT_PLAIN);
@@ -76,7 +79,8 @@ static void any_values(void **state)
 
 static void corners(void **state)
 {
-	static const uint64_t v[] = {0, UINT64_MAX, 1, UINT64_C(1) << 63, (UINT64_C(1) << 63) - 1, 0, UINT64_MAX, UINT64_MAX, 7};
+	static const uint64_t v[] = {0,          UINT64_MAX, 1, UINT64_C(1) << 63, (UINT64_C(1) << 63) - 1, 0,
+	                             UINT64_MAX, UINT64_MAX, 7};
 	(void)state;
 	for (size_t n = 0; n <= sizeof v / sizeof v[0]; n++) {
 		there_and_back(v, n, TR_HINT_DELTA);
@@ -101,7 +105,8 @@ static void sizes(void **state)
 		v[i] = i / 10 * 100000 + i % 10; /* ten consecutive ids, then a jump: runs */
 	assert_true(there_and_back(v, N, TR_HINT_DELTA) < N / 100);
 	for (size_t i = 0; i < N; i++)
-		v[i] = t += (uint64_t)(tr_rng_exponential(&g) * 1e6) * 1000; /* exponential gaps of 1 s in microseconds */
+		v[i] = t += (uint64_t)(tr_rng_exponential(&g) * 1e6) *
+		            1000; /* exponential gaps of 1 s in microseconds */
 	/* entropy: log2(e * 1e6) = 21.4 bits; the divisor of 1000 costs nothing */
 	size_t n = there_and_back(v, N, TR_HINT_DELTA);
 	assert_true(n * 8.0 / N > 21.3);
@@ -111,6 +116,7 @@ static void sizes(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(any_values), cmocka_unit_test(corners), cmocka_unit_test(sizes)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(any_values), cmocka_unit_test(corners),
+	                                   cmocka_unit_test(sizes)};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -158,7 +158,8 @@ static void cut_or_damaged(void **state)
 		for (size_t n = 5; n < packed[i].n; n += 7)
 			assert_int_equal(drain(packed[i].p, n, 0, text, 20000, &got), -TR_ECUT);
 		packed[i].p[packed[i].n / 2] ^= 0x55;
-		assert_true(drain(packed[i].p, packed[i].n, TR_IN_AHEAD, text, 20000, &got) < 0 || got == 20000);
+		assert_true(drain(packed[i].p, packed[i].n, TR_IN_AHEAD, text, 20000, &got) < 0 ||
+		            got == 20000);
 		packed[i].p[packed[i].n / 2] ^= 0x55;
 		packed[i].p[packed[i].n - 2] ^= 0x55; /* the checksum, or gzip's length */
 		assert_int_equal(drain(packed[i].p, packed[i].n, 0, text, 20000, &got), -TR_EDATA);
@@ -194,7 +195,8 @@ static void known_sha256(void **state)
 		while (tr_in_next(in, &s, -1, NULL) == 1)
 			;
 		/* FIPS 180-2, appendix B.1 */
-		assert_string_equal(tr_in_sha256(in), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+		assert_string_equal(tr_in_sha256(in),
+		                    "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 		tr_in_close(in);
 	}
 	tr_buf_free(&z);
@@ -252,7 +254,8 @@ static void output_appears_when_whole(void **state)
 		snprintf(path, sizeof path, "%s/%s", dir, names[i]);
 		assert_int_equal(tr_out_open(&out, path, 0, &err), 0);
 		for (size_t n = 0; n < BIG; n += 100001)
-			assert_int_equal(tr_out_write(out, text + n, BIG - n < 100001 ? BIG - n : 100001, &err), 0);
+			assert_int_equal(
+			    tr_out_write(out, text + n, BIG - n < 100001 ? BIG - n : 100001, &err), 0);
 		assert_int_equal(tr_out_offset(out), BIG);
 		assert_int_not_equal(access(path, F_OK), 0);
 		assert_int_equal(tr_out_commit(out, &err), 0);
@@ -289,9 +292,15 @@ static void full_disk(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(decodes),       cmocka_unit_test(several_frames_and_members), cmocka_unit_test(cut_or_damaged),
-	    cmocka_unit_test(window_limit),  cmocka_unit_test(known_sha256),               cmocka_unit_test(silent_pipe),
-	    cmocka_unit_test(what_cannot_be_opened), cmocka_unit_test(output_appears_when_whole), cmocka_unit_test(full_disk),
+	    cmocka_unit_test(decodes),
+	    cmocka_unit_test(several_frames_and_members),
+	    cmocka_unit_test(cut_or_damaged),
+	    cmocka_unit_test(window_limit),
+	    cmocka_unit_test(known_sha256),
+	    cmocka_unit_test(silent_pipe),
+	    cmocka_unit_test(what_cannot_be_opened),
+	    cmocka_unit_test(output_appears_when_whole),
+	    cmocka_unit_test(full_disk),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

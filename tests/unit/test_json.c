@@ -27,8 +27,20 @@ static const char *scan(const char *text, size_t n)
 static void takes(void **state)
 {
 	static const char *const good[] = {
-	    "{}", "[]", "0", "-0", "1e5", "-1.5E+10", "\"\"", "true", " null ", "[1,2,[3,{\"a\":[]}]]", "{\"a\":1,\"b\":{\"c\":null}}",
-	    "[18446744073709551615,9007199254740993]", "\"\\ud83d\\ude00\"", "\t[\n1\r, 2 ]\n",
+	    "{}",
+	    "[]",
+	    "0",
+	    "-0",
+	    "1e5",
+	    "-1.5E+10",
+	    "\"\"",
+	    "true",
+	    " null ",
+	    "[1,2,[3,{\"a\":[]}]]",
+	    "{\"a\":1,\"b\":{\"c\":null}}",
+	    "[18446744073709551615,9007199254740993]",
+	    "\"\\ud83d\\ude00\"",
+	    "\t[\n1\r, 2 ]\n",
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
@@ -38,9 +50,51 @@ static void takes(void **state)
 static void refuses(void **state)
 {
 	static const char *const bad[] = {
-	    "", " ", "{", "[", "[1", "[1,", "[1,]", "[,1]", "{,}", "{\"a\"}", "{\"a\":}", "{\"a\":1,}", "{a:1}", "{\"a\" 1}", "[1 2]", "01",
-	    "-", "+1", "1.", ".5", "1e", "1e+", "0x10", "NaN", "Infinity", "tru", "nulll", "\"", "\"a", "\"\\", "\"a\nb\"", "[1}", "{\"a\":1]",
-	    "]", "}", "1 2", "{} x", "'a'", "[1]]", "//", "{\"a\":1 \"b\":2}", "[\"a\" \"b\"]", "{1:2}", "nul", "[tru]",
+	    "",
+	    " ",
+	    "{",
+	    "[",
+	    "[1",
+	    "[1,",
+	    "[1,]",
+	    "[,1]",
+	    "{,}",
+	    "{\"a\"}",
+	    "{\"a\":}",
+	    "{\"a\":1,}",
+	    "{a:1}",
+	    "{\"a\" 1}",
+	    "[1 2]",
+	    "01",
+	    "-",
+	    "+1",
+	    "1.",
+	    ".5",
+	    "1e",
+	    "1e+",
+	    "0x10",
+	    "NaN",
+	    "Infinity",
+	    "tru",
+	    "nulll",
+	    "\"",
+	    "\"a",
+	    "\"\\",
+	    "\"a\nb\"",
+	    "[1}",
+	    "{\"a\":1]",
+	    "]",
+	    "}",
+	    "1 2",
+	    "{} x",
+	    "'a'",
+	    "[1]]",
+	    "//",
+	    "{\"a\":1 \"b\":2}",
+	    "[\"a\" \"b\"]",
+	    "{1:2}",
+	    "nul",
+	    "[tru]",
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
@@ -50,7 +104,8 @@ static void refuses(void **state)
 
 static void every_cut_is_refused(void **state)
 {
-	static const char text[] = "{\"k\":[1,-2.5e3,\"x\\u00e9\",true,false,null,{\"z\":{}}],\"m\":\"\\\\\"}";
+	static const char text[] =
+	    "{\"k\":[1,-2.5e3,\"x\\u00e9\",true,false,null,{\"z\":{}}],\"m\":\"\\\\\"}";
 	(void)state;
 	assert_null(scan(text, sizeof text - 1));
 	for (size_t n = 0; n < sizeof text - 1; n++)
@@ -112,7 +167,7 @@ static void escapes(void **state)
 	    {"a\\n\\t\\\"\\\\\\/\\b\\f\\r", "a\n\t\"\\/\b\f\r", 0},
 	    {"\\u0041\\u00e9\\u20AC", "A\xc3\xa9\xe2\x82\xac", 0},
 	    {"\\ud83d\\ude00!", "\xf0\x9f\x98\x80!", 0},
-	    {"\\ud83d", "\xed\xa0\xbd", 0},            /* lone surrogates: WTF-8 */
+	    {"\\ud83d", "\xed\xa0\xbd", 0}, /* lone surrogates: WTF-8 */
 	    {"\\ude00\\ud83d", "\xed\xb8\x80\xed\xa0\xbd", 0},
 	    {"\\udcff", "\xed\xb3\xbf", 0},
 	    {"\\udcff\\udc80", "\xff\x80", TR_JSON_BYTES},
@@ -147,7 +202,8 @@ static void quote_round_trip(void **state)
 	for (int i = 0; i < 20000; i++) {
 		size_t n = tr_rng_below(&g, sizeof text);
 		for (size_t k = 0; k < n; k++) /* much that looks like the start of UTF-8 */
-			text[k] = (char)(tr_rng_below(&g, 3) ? tr_rng_below(&g, 256) : 0xe0 + tr_rng_below(&g, 24));
+			text[k] =
+			    (char)(tr_rng_below(&g, 3) ? tr_rng_below(&g, 256) : 0xe0 + tr_rng_below(&g, 24));
 		quoted.n = back.n = 0;
 		assert_int_equal(tr_json_quote(&quoted, (struct tr_slice){text, n}), 0);
 		struct tr_json j;
@@ -167,8 +223,12 @@ static void quote_round_trip(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(takes),   cmocka_unit_test(refuses),  cmocka_unit_test(every_cut_is_refused),
-	    cmocka_unit_test(depth_is_bounded), cmocka_unit_test(skips_whole_values), cmocka_unit_test(escapes),
+	    cmocka_unit_test(takes),
+	    cmocka_unit_test(refuses),
+	    cmocka_unit_test(every_cut_is_refused),
+	    cmocka_unit_test(depth_is_bounded),
+	    cmocka_unit_test(skips_whole_values),
+	    cmocka_unit_test(escapes),
 	    cmocka_unit_test(quote_round_trip),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

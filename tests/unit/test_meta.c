@@ -18,7 +18,11 @@ static struct tr_slice of(const char *s)
 
 static void head_round_trip(void **state)
 {
-	struct tr_head a = {.has_origin = 1, .origin_ns = -1700158623979960001, .has_seed = 1, .seed = UINT64_MAX}, b = {0}, c = {0};
+	struct tr_head a = {.has_origin = 1,
+	                    .origin_ns = -1700158623979960001,
+	                    .has_seed = 1,
+	                    .seed = UINT64_MAX},
+	               b = {0}, c = {0};
 	struct tr_buf one, two;
 	struct tr_err err;
 	(void)state;
@@ -48,7 +52,13 @@ static void head_round_trip(void **state)
 
 static void tail_round_trip(void **state)
 {
-	struct tr_tail a = {.records = 8819, .in_tokens = UINT64_MAX, .content = 0x0123456789abcdef, .has_span = 1, .first_ns = -5, .last_ns = 7, .skipped = 3};
+	struct tr_tail a = {.records = 8819,
+	                    .in_tokens = UINT64_MAX,
+	                    .content = 0x0123456789abcdef,
+	                    .has_span = 1,
+	                    .first_ns = -5,
+	                    .last_ns = 7,
+	                    .skipped = 3};
 	struct tr_tail b = {0}, c = {0};
 	struct tr_buf one;
 	struct tr_err err;
@@ -84,7 +94,8 @@ static void unknown_keys_pass(void **state)
 	struct tr_head h = {0};
 	struct tr_tail t = {0};
 	(void)state;
-	assert_int_equal(tr_head_parse(&h, of("{\"later\":{\"a\":[1,2]},\"order\":null,\"seed\":4}"), NULL), 0);
+	assert_int_equal(tr_head_parse(&h, of("{\"later\":{\"a\":[1,2]},\"order\":null,\"seed\":4}"), NULL),
+	                 0);
 	assert_true(h.has_seed && h.seed == 4 && !h.order);
 	assert_int_equal(tr_tail_parse(&t, of("{\"later\":[{}],\"records\":1}"), NULL), 0);
 	assert_int_equal(t.records, 1);
@@ -95,11 +106,27 @@ static void unknown_keys_pass(void **state)
 static void bad_ones_are_refused(void **state)
 {
 	static const char *const heads[] = {
-	    "", "[]", "{", "{\"version\":2}", "{\"origin_ns\":1.5}", "{\"origin_ns\":9223372036854775808}", "{\"seed\":-1}", "{\"seed\":\"1\"}",
-	    "{\"style\":3}", "{\"order\":3}", "{\"history\":[1]}", "{\"history\":[\"a\"}", "{} {}", "{\"tool\":\"a\\u0000b\"}",
+	    "",
+	    "[]",
+	    "{",
+	    "{\"version\":2}",
+	    "{\"origin_ns\":1.5}",
+	    "{\"origin_ns\":9223372036854775808}",
+	    "{\"seed\":-1}",
+	    "{\"seed\":\"1\"}",
+	    "{\"style\":3}",
+	    "{\"order\":3}",
+	    "{\"history\":[1]}",
+	    "{\"history\":[\"a\"}",
+	    "{} {}",
+	    "{\"tool\":\"a\\u0000b\"}",
 	};
 	static const char *const tails[] = {
-	    "{\"records\":-1}", "{\"content\":\"123\"}", "{\"content\":\"0123456789ABCDEF\"}", "{\"sources\":[1]}", "{\"sources\":[{\"bytes\":\"x\"}]}",
+	    "{\"records\":-1}",
+	    "{\"content\":\"123\"}",
+	    "{\"content\":\"0123456789ABCDEF\"}",
+	    "{\"sources\":[1]}",
+	    "{\"sources\":[{\"bytes\":\"x\"}]}",
 	    "{\"records\":18446744073709551616}",
 	};
 	(void)state;

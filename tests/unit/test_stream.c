@@ -99,7 +99,8 @@ static struct tr_reader *open_stream(int form, struct tr_slice s)
 /* Every shape and seed: put, read back, compare with a second run of the same generator. */
 static void round_trips(void **state)
 {
-	static const uint64_t shapes[] = {0, 0xf, UINT64_MAX, UINT64_C(0x3fc000000), UINT64_C(0x1fe0), UINT64_C(0x0780000)};
+	static const uint64_t shapes[] = {
+	    0, 0xf, UINT64_MAX, UINT64_C(0x3fc000000), UINT64_C(0x1fe0), UINT64_C(0x0780000)};
 	static const unsigned odds[] = {16, 8, 1};
 	struct gen *g = malloc(sizeof *g);
 	struct tr_buf buf;
@@ -311,8 +312,9 @@ static void oversized_record(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(round_trips),     cmocka_unit_test(hash_of_both_forms), cmocka_unit_test(cut_at_every_byte),
-	    cmocka_unit_test(flipped_bytes),   cmocka_unit_test(held_records),       cmocka_unit_test(oversized_record),
+	    cmocka_unit_test(round_trips),       cmocka_unit_test(hash_of_both_forms),
+	    cmocka_unit_test(cut_at_every_byte), cmocka_unit_test(flipped_bytes),
+	    cmocka_unit_test(held_records),      cmocka_unit_test(oversized_record),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,6 +3,7 @@
  * The table of findings, and the list of those that the user takes out of the verdict.
  */
 #include "tools/check/check.h"
+#include "libtrace/near.h"
 #include "tools/cli.h"
 #include <string.h>
 
@@ -20,16 +21,13 @@ static const char *kind_name(const void *ctx, int i)
 
 static int allow(struct tr_slice word, unsigned char *allowed, struct tr_err *err)
 {
-	char text[64] = "";
 	for (int i = 0; i < CHECK_NKINDS; i++) {
 		if (tr_slice_eq(word, check_kinds[i].name)) {
 			allowed[i] = 1;
 			return 0;
 		}
 	}
-	if (word.n < sizeof(text))
-		memcpy(text, word.p, word.n);
-	const char *near = cli_nearest(text, kind_name, NULL);
+	const char *near = tr_near(word, kind_name, NULL);
 	tr_fail(err, TR_EUSAGE, "--allow: no such kind of finding%s%s%s", near ? " (did you mean " : "",
 	        near ? near : "", near ? "?)" : "");
 	tr_err_value(err, word.p, word.n);

@@ -24,7 +24,10 @@ static const struct {
 
 int sum_init(struct sum *s, const struct sum_by *by, enum tr_percentile method, struct tr_err *err)
 {
-	*s = (struct sum){.budget = {SUM_BUDGET, 0}, .groups_budget = {SUM_GROUPS_BUDGET, SUM_GROUPS_BITS}, .method = method, .state = "complete"};
+	*s = (struct sum){.budget = {SUM_BUDGET, 0},
+	                  .groups_budget = {SUM_GROUPS_BUDGET, SUM_GROUPS_BITS},
+	                  .method = method,
+	                  .state = "complete"};
 	sum_arrivals_init(&s->arrivals);
 	for (unsigned i = 0; i < SUM_NAMED; i++) {
 		s->names[i].bit = named[i].bit;

@@ -17,7 +17,7 @@ enum {
 	 * table leaves the cache and costs more than its exactness is worth. */
 	SUM_BUDGET = (1 << 18) + (1 << 15),
 	SUM_GROUPS_BUDGET = 1 << 18, /* the same over all groups of --by */
-	SUM_GROUPS_BITS = 7,  /* of their histograms once that is spent: within 0.8 % */
+	SUM_GROUPS_BITS = 7,         /* of their histograms once that is spent: within 0.8 % */
 	SUM_GROUPS_MAX = 1000,
 	SUM_SESSIONS_MAX = 1 << 18,
 	SUM_NAMES_MAX = 4096, /* distinct values of a naming field that are counted */

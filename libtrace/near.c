@@ -3,7 +3,8 @@
  * The name that somebody meant: the nearest by edit distance, where two swapped letters count once (the commonest
  * slip), or the only one that begins so.
  */
-#include "tools/cli_impl.h"
+#include "libtrace/near.h"
+
 #include <string.h>
 
 static unsigned least(unsigned a, unsigned b)
@@ -13,7 +14,7 @@ static unsigned least(unsigned a, unsigned b)
 
 static unsigned distance(const char *a, size_t an, const char *b, size_t bn)
 {
-	unsigned row[3][CLI_WORD + 1]; /* this row and the two before */
+	unsigned row[3][TR_NEAR_LONGEST + 1]; /* this row and the two before */
 	for (size_t j = 0; j <= bn; j++)
 		row[0][j] = (unsigned)j;
 	for (size_t i = 1; i <= an; i++) {
@@ -28,26 +29,25 @@ static unsigned distance(const char *a, size_t an, const char *b, size_t bn)
 	return row[an % 3][bn];
 }
 
-const char *cli_nearest(const char *word, const char *(*name)(const void *ctx, int i), const void *ctx)
+const char *tr_near(struct tr_slice word, const char *(*name)(const void *ctx, int i), const void *ctx)
 {
-	size_t n = strlen(word), best_i = 0;
 	unsigned best = 0, ties = 0;
-	const char *candidate;
-	if (n == 0 || n > CLI_WORD)
+	const char *candidate, *near = NULL;
+	if (word.n == 0 || word.n > TR_NEAR_LONGEST)
 		return NULL;
 	for (int i = 0; (candidate = name(ctx, i)); i++) {
-		size_t cn = strlen(candidate);
-		if (cn == 0 || cn > CLI_WORD)
+		size_t n = strlen(candidate);
+		if (n == 0 || n > TR_NEAR_LONGEST)
 			continue;
-		unsigned d = distance(word, n, candidate, cn);
-		if (cn > n && memcmp(word, candidate, n) == 0)
+		unsigned d = distance(word.p, word.n, candidate, n);
+		if (n > word.n && memcmp(word.p, candidate, word.n) == 0)
 			d = least(d, 1);
 		/* A third of the letters may be wrong, but not all of a short word. */
-		if (d > (n + 2) / 3 || d >= least((unsigned)n, (unsigned)cn) || (ties && d > best))
+		if (d > (word.n + 2) / 3 || d >= least((unsigned)word.n, (unsigned)n) || (ties && d > best))
 			continue;
 		ties = ties && d == best ? ties + 1 : 1;
 		best = d;
-		best_i = ties == 1 ? (size_t)i : best_i;
+		near = ties == 1 ? candidate : near;
 	}
-	return ties ? name(ctx, (int)best_i) : NULL;
+	return near;
 }
