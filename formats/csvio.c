@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Delimited text, line by line out of a buffer that always begins with the first byte of the unfinished row. A
- * line without a quote is split here; every other goes through libcsv, whose rules both follow (a test holds them together).
- * While a row keeps the style's separators and line end, its cells are found again in the raw bytes; that is what makes a row regular.
+ * Delimited text, line by line out of a buffer that always begins with the first byte of the unfinished row.
+ * A line without a quote is split here; every other goes through libcsv, whose rules both follow (a test
+ * holds them together). While a row keeps the style's separators and line end, its cells are found again in
+ * the raw bytes; that is what makes a row regular.
  */
 #include "formats/csvio.h"
 #include "libtrace/clock.h"
@@ -235,8 +236,9 @@ static int is_space(char c, char delimiter)
 	return (c == ' ' || c == '\t') && c != delimiter;
 }
 
-/* A line that needs no parser: complete, outside quotes and without any. libcsv costs ten times as much and would give
- * the same cells: what stands between the delimiters, without blanks at its ends. 0: not such a line. */
+/* A line that needs no parser: complete, outside quotes and without any. libcsv costs ten times as much and
+ * would give the same cells: what stands between the delimiters, without blanks at its ends. 0: not such a
+ * line. */
 static int split(struct csvio *c, const char *p, size_t n)
 {
 	const char *end = p + n;

@@ -41,14 +41,16 @@ const struct tr_format *tr_format_find(const char *name);
 /* By the extension of a path, with .zst or .gz taken off first; NULL = none. */
 const struct tr_format *tr_format_of_path(const char *path);
 
-/* Which format claims these bytes: NULL with err filled when none does (-TR_EDATA; an empty input says so) or when two do. */
+/* Which format claims these bytes: NULL with err filled when none does (-TR_EDATA; an empty input says so) or
+ * when two do. */
 const struct tr_format *tr_format_detect(const struct tr_format *table, struct tr_slice first_bytes,
                                          struct tr_err *err);
 
 /* Open path ("-" or NULL: stdin). format NULL: detected; with o->map set: csv. */
 int tr_open(struct tr_reader **r, const char *path, const struct tr_format *format,
             const struct tr_read_opts *o, struct tr_err *err);
-/* Create path ("-" or NULL: stdout). format NULL: by extension, else binary. Binary to a terminal: -TR_EUSAGE. */
+/* Create path ("-" or NULL: stdout). format NULL: by extension, else binary. Binary to a terminal:
+ * -TR_EUSAGE. */
 int tr_create(struct tr_writer **w, const char *path, const struct tr_format *format,
               const struct tr_head *head, const struct tr_write_opts *o, struct tr_err *err);
 

@@ -152,7 +152,8 @@ static uint64_t number(const struct tr_field *f, const void *rec)
 	return nan ? UINT64_C(0x7ff8000000000000) : v;
 }
 
-/* The common case by far: a record with the same fields as the ones before, all of them integers, and room for it. */
+/* The common case by far: a record with the same fields as the ones before, all of them integers, and room
+ * for it. */
 static int add_integers(struct tr_block *b, const void *rec, uint64_t mask)
 {
 	if (mask != b->plain_mask || b->rows >= b->plain_room)

@@ -2,7 +2,8 @@
  *
  * A block: up to 64 Ki records of one kind, in columns, with everything they borrow. The unit that
  * moves between reader, tool and writer, and between threads. Reference counted: whoever got it from a call
- * owns one reference and gives it back with tr_block_unref. A block that more than one owner can see is never changed.
+ * owns one reference and gives it back with tr_block_unref. A block that more than one owner can see is never
+ * changed.
  */
 #ifndef LIBTRACE_BLOCK_H
 #define LIBTRACE_BLOCK_H

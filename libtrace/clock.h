@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Clocks: readings in monotonic nanoseconds. One interface, three clocks: monotonic (sleeps), spinning (sleeps until
- * spin_ns before, then watches the clock), virtual (moves when told or when waited on: tests and simulation).
+ * Clocks: readings in monotonic nanoseconds. One interface, three clocks: monotonic (sleeps), spinning
+ * (sleeps until spin_ns before, then watches the clock), virtual (moves when told or when waited on: tests
+ * and simulation).
  */
 #ifndef LIBTRACE_CLOCK_H
 #define LIBTRACE_CLOCK_H
@@ -10,7 +11,8 @@
 
 struct tr_clock {
 	int64_t (*now)(struct tr_clock *c);
-	/* Returns the reading after the wait, >= until unless a signal handler ran (then it may be earlier). */
+	/* Returns the reading after the wait, >= until unless a signal handler ran (then it may be earlier).
+	 */
 	int64_t (*wait_until)(struct tr_clock *c, int64_t until);
 	int64_t spin_ns;    /* spinning clock */
 	int64_t virtual_ns; /* virtual clock */

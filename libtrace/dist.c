@@ -2,8 +2,8 @@
  *
  * Distributions. A hash table from value to count, because traces repeat themselves: token counts
  * have thousands of distinct values, not millions. It doubles while the shared budget lasts; then the
- * counts move to a histogram and percentiles alone become approximate. Small values, once there are many of them, are counted
- * in an array, exactly and without hashing. Moments are sums of integers, exact always.
+ * counts move to a histogram and percentiles alone become approximate. Small values, once there are many of
+ * them, are counted in an array, exactly and without hashing. Moments are sums of integers, exact always.
  *
  * A query sorts the table in place (no memory needed, so no query can fail); the next new add hashes it
  * again. A query thus changes the object behind its const pointer: one thread at a time.
@@ -278,8 +278,8 @@ struct tr_moments tr_dist_moments(const struct tr_dist *d)
 	m.mean = (double)d->sum / n;
 	if (d->squares_lost)
 		return m;
-	/* About the whole part of the mean instead of 0: the result fits, so wrapping in between does no harm, and
-	 * nothing large is subtracted from anything large in floating point. */
+	/* About the whole part of the mean instead of 0: the result fits, so wrapping in between does no
+	 * harm, and nothing large is subtracted from anything large in floating point. */
 	whole = d->sum / d->count;
 	centred = d->squares - 2 * whole * d->sum + d->count * whole * whole;
 	rest = (double)(d->sum - whole * d->count) / n;

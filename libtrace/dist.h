@@ -2,8 +2,8 @@
  *
  * What a report says of a set of integers: count, sum, mean, sd, cv, extremes, percentiles.
  * Sums are exact integers, so results do not depend on order and merge exactly. Every distinct value
- * is counted (exact percentiles) while the shared budget of entries lasts; after that a log-linear histogram takes over,
- * and tr_dist_error tells its relative error. sd and cv are of the population.
+ * is counted (exact percentiles) while the shared budget of entries lasts; after that a log-linear histogram
+ * takes over, and tr_dist_error tells its relative error. sd and cv are of the population.
  */
 #ifndef LIBTRACE_DIST_H
 #define LIBTRACE_DIST_H
@@ -38,9 +38,9 @@ struct tr_moments {
 struct tr_moments tr_dist_moments(const struct tr_dist *d);
 
 enum tr_percentile { TR_PCT_NEAREST, TR_PCT_LINEAR };
-/* k thousandths, 0..1000, of all values, infinite ones last. NEAREST: the ceil(k/1000 * n)-th smallest (k = 0: the
- * smallest). LINEAR: Hyndman-Fan type 7, as numpy: h = (n-1) k/1000. INFINITY where it falls among infinite
- * values; NAN when empty. */
+/* k thousandths, 0..1000, of all values, infinite ones last. NEAREST: the ceil(k/1000 * n)-th smallest (k =
+ * 0: the smallest). LINEAR: Hyndman-Fan type 7, as numpy: h = (n-1) k/1000. INFINITY where it falls among
+ * infinite values; NAN when empty. */
 double tr_dist_percentile(const struct tr_dist *d, unsigned k, enum tr_percentile method);
 double tr_dist_error(const struct tr_dist *d); /* 0 = exact */
 /* Counts of finite values in [edges[i], edges[i+1]), i < n-1; exact when the error is 0. */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Log-linear histogram of unsigned 64-bit values, as HdrHistogram has made customary (Tene). Values below 2^bits are exact; above,
- * a bucket spans value * 2^-bits at most, so the relative error is below 2^-bits. Rows of
- * buckets are allocated when first used. Merge is exact. Values above `max` are counted apart, never clamped.
+ * Log-linear histogram of unsigned 64-bit values, as HdrHistogram has made customary (Tene). Values below
+ * 2^bits are exact; above, a bucket spans value * 2^-bits at most, so the relative error is below 2^-bits.
+ * Rows of buckets are allocated when first used. Merge is exact. Values above `max` are counted apart, never
+ * clamped.
  */
 #ifndef LIBTRACE_HIST_H
 #define LIBTRACE_HIST_H

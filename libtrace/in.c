@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Input byte streams. A raw source (descriptor or memory) feeds an optional decoder (zstd, gzip, found by magic);
- * what comes out is handed over in pieces, either on the caller's thread or ahead of it by a thread that
- * reads, decodes and hashes while the caller parses.
+ * Input byte streams. A raw source (descriptor or memory) feeds an optional decoder (zstd, gzip, found by
+ * magic); what comes out is handed over in pieces, either on the caller's thread or ahead of it by a thread
+ * that reads, decodes and hashes while the caller parses.
  */
 #include "libtrace/io.h"
 

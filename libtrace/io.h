@@ -26,14 +26,15 @@ int tr_in_open(struct tr_in **in, const char *path, unsigned flags, struct tr_er
 int tr_in_open_mem(struct tr_in **in, const char *name, const void *p, size_t n, unsigned flags,
                    struct tr_err *err);
 void tr_in_close(struct tr_in *in); /* NULL is fine */
-/* From another thread: a wait for input, now or later, sees the end. Call tr_in_close when that thread is done. */
+/* From another thread: a wait for input, now or later, sees the end. Call tr_in_close when that thread is
+ * done. */
 void tr_in_interrupt(struct tr_in *in);
 
 /* Change flags before the first tr_in_next or tr_in_read (peeking is fine). */
 void tr_in_set(struct tr_in *in, unsigned flags);
 
-/* Look at the first bytes without taking them: at least the whole first line, unless the input ends or the line
- * is longer than TR_IN_PEEK. Borrowed until the next call. */
+/* Look at the first bytes without taking them: at least the whole first line, unless the input ends or the
+ * line is longer than TR_IN_PEEK. Borrowed until the next call. */
 enum { TR_IN_PEEK = 65536 };
 int tr_in_peek(struct tr_in *in, struct tr_slice *s, struct tr_err *err);
 

@@ -288,8 +288,8 @@ int tr_json_unescape(struct tr_slice raw, unsigned flags, struct tr_buf *b)
 	return rc < 0 ? rc : 0;
 }
 
-/* Length of the valid UTF-8 sequence at p, 0 when there is none (overlong forms, surrogates and values above 10FFFF
- * are not valid). Unicode 15, table 3-7. */
+/* Length of the valid UTF-8 sequence at p, 0 when there is none (overlong forms, surrogates and values above
+ * 10FFFF are not valid). Unicode 15, table 3-7. */
 static size_t valid(const unsigned char *p, size_t n)
 {
 	static const struct {

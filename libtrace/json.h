@@ -46,9 +46,9 @@ enum tr_json_token tr_json_next(struct tr_json *j);
  * *raw (may be NULL) gets its text as written. 0 or -TR_EDATA. */
 int tr_json_skip(struct tr_json *j, enum tr_json_token t, struct tr_slice *raw);
 
-/* Undo the escapes of a raw string, appending UTF-8 to b. A lone surrogate escape becomes its three-byte (WTF-8) form,
- * except that with TR_JSON_BYTES \udc80..\udcff become the single bytes 0x80..0xff: so our own JSONL
- * carries bytes that are not UTF-8. 0, -TR_EDATA (bad escape), -TR_ELIMIT, -TR_ENOMEM. */
+/* Undo the escapes of a raw string, appending UTF-8 to b. A lone surrogate escape becomes its three-byte
+ * (WTF-8) form, except that with TR_JSON_BYTES \udc80..\udcff become the single bytes 0x80..0xff: so our own
+ * JSONL carries bytes that are not UTF-8. 0, -TR_EDATA (bad escape), -TR_ELIMIT, -TR_ENOMEM. */
 enum { TR_JSON_BYTES = 1 };
 int tr_json_unescape(struct tr_slice raw, unsigned flags, struct tr_buf *b);
 

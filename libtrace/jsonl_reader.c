@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The JSONL twin, in. Lines are scanned where they lie in the input's pieces; only a line that spans two pieces is copied.
+ * The JSONL twin, in. Lines are scanned where they lie in the input's pieces; only a line that spans two
+ * pieces is copied.
  */
 #include "libtrace/json.h"
 #include "libtrace/num.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Header and trailer as JSON objects. Two tables say which key is which member; printing, parsing, copying and
- * freeing walk them. Sources and history, the two lists, are done by hand.
+ * Header and trailer as JSON objects. Two tables say which key is which member; printing, parsing, copying
+ * and freeing walk them. Sources and history, the two lists, are done by hand.
  */
 #include "libtrace/meta.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The metrics, one table row each: how a value is had from a record, and the definition that reports print. docs/METRICS.md is
- * held against this table by a test.
+ * The metrics, one table row each: how a value is had from a record, and the definition that reports print.
+ * docs/METRICS.md is held against this table by a test.
  */
 #ifndef LIBTRACE_METRIC_H
 #define LIBTRACE_METRIC_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The name that somebody meant: the nearest by edit distance, where two swapped letters count once (the commonest
- * slip), or the only one that begins so.
+ * The name that somebody meant: the nearest by edit distance, where two swapped letters count once (the
+ * commonest slip), or the only one that begins so.
  */
 #include "libtrace/near.h"
 

@@ -9,8 +9,8 @@
 
 enum { TR_NEAR_LONGEST = 64 }; /* longer words and names are near nothing */
 
-/* name(ctx, i) gives the names, from 0, then NULL. The nearest by edit distance, or the only one that begins so; NULL when
- * none is near. */
+/* name(ctx, i) gives the names, from 0, then NULL. The nearest by edit distance, or the only one that begins
+ * so; NULL when none is near. */
 const char *tr_near(struct tr_slice word, const char *(*name)(const void *ctx, int i), const void *ctx);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Output byte streams: buffered, compressed by the path's ending, under a temporary name until committed. What is
- * not a regular file (a terminal, a pipe, /dev/null) is written in place.
+ * Output byte streams: buffered, compressed by the path's ending, under a temporary name until committed.
+ * What is not a regular file (a terminal, a pipe, /dev/null) is written in place.
  */
 #define _XOPEN_SOURCE 700 /* realpath */
 #include "libtrace/io.h"
@@ -300,7 +300,8 @@ int tr_out_commit(struct tr_out *o, struct tr_err *err)
 {
 	int rc = drain(o, END, err);
 	if (rc == 0 && o->fd >= 0) {
-		/* close() is where a full disk or quota may first show. stdout stays open as a descriptor for others. */
+		/* close() is where a full disk or quota may first show. stdout stays open as a descriptor for
+		 * others. */
 		int fd = o->owns_fd ? o->fd : dup(o->fd);
 		if (o->owns_fd)
 			o->fd = -1;

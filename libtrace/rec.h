@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The record: one request, with observations when it has been sent. Also the two side records of
- * the stream: series points and events. A field table describes each of them; codec, JSONL, CSV mapping, filters,
- * reports and documents are driven by it. A new field is one member and one row in rec.c.
+ * the stream: series points and events. A field table describes each of them; codec, JSONL, CSV mapping,
+ * filters, reports and documents are driven by it. A new field is one member and one row in rec.c.
  *
- * Units: *_ns are nanoseconds (int64). arrival_ns and all stamps are offsets from the trace origin: the first record's
- * arrival, unless the header says otherwise. A field is present when its bit in `mask` is set; a field that is
- * absent has no value (not 0).
+ * Units: *_ns are nanoseconds (int64). arrival_ns and all stamps are offsets from the trace origin: the first
+ * record's arrival, unless the header says otherwise. A field is present when its bit in `mask` is set; a
+ * field that is absent has no value (not 0).
  *
  * Ownership: strings and lists are borrowed; they live as long as the block they came from.
  */

@@ -20,7 +20,8 @@ uint64_t tr_rng_below(struct tr_rng *g, uint64_t n); /* 0..n-1, unbiased; n = 0 
 double tr_rng_open(struct tr_rng *g);                /* (0,1): (k + 0.5) / 2^52, never 0 or 1 */
 
 /* Transcendentals made of IEEE +, -, *, / and sqrt alone, so that draws are equal on every machine and
- * compiler (with -ffp-contract=off). Relative error below 2^-50 (the quantile: 2^-49), tested against libm. */
+ * compiler (with -ffp-contract=off). Relative error below 2^-50 (the quantile: 2^-49), tested against libm.
+ */
 double tr_det_log(double x);             /* x > 0, finite */
 double tr_det_exp(double x);             /* under- and overflow to 0 and DBL_MAX */
 double tr_det_normal_quantile(double p); /* 0 < p < 1; Wichura, AS 241 (PPND16), 1988 */

@@ -16,7 +16,8 @@ struct tr_sched {
 };
 
 enum tr_due { TR_DUE, TR_DUE_BEFORE, TR_DUE_AFTER, TR_DUE_OVERFLOW };
-/* *due_ns = (arrival - start) / speed, rounded down. BEFORE and AFTER: outside the window [start, start + duration). */
+/* *due_ns = (arrival - start) / speed, rounded down. BEFORE and AFTER: outside the window [start, start +
+ * duration). */
 enum tr_due tr_sched_due(const struct tr_sched *s, int64_t arrival_ns, int64_t *due_ns);
 
 #endif

@@ -25,9 +25,10 @@ int tr_reader_block(struct tr_reader *r, struct tr_block **b, struct tr_err *err
 struct tr_block *tr_reader_hold(struct tr_reader *r);
 
 const struct tr_head *tr_reader_head(const struct tr_reader *r); /* valid from open */
-/* After 0 or an error: the trailer. Counts, sums and inversions come from what was read. A binary or JSONL stream was also held
- * against the trailer stored in it (a difference is an error) and has its content hash; one that ends without a trailer
- * gives -TR_ECUT after its last record, and state "cut". For a foreign source the reader makes the facts. */
+/* After 0 or an error: the trailer. Counts, sums and inversions come from what was read. A binary or JSONL
+ * stream was also held against the trailer stored in it (a difference is an error) and has its content hash;
+ * one that ends without a trailer gives -TR_ECUT after its last record, and state "cut". For a foreign source
+ * the reader makes the facts. */
 const struct tr_tail *tr_reader_tail(const struct tr_reader *r);
 const char *tr_reader_name(const struct tr_reader *r);
 /* The binary form or JSONL, not a foreign format. */

@@ -14,22 +14,24 @@
 
 struct tr_reader_ops {
 	/* 1 = *b filled, a reference for the caller; 0 = end, tail facts are set; < 0 = error.
-	 * Records before a bad one are delivered first; the error comes with the next call. When nothing has come for a quarter
-	 * of a second a block without rows is given, so that a caller can look at its signals. */
+	 * Records before a bad one are delivered first; the error comes with the next call. When nothing has
+	 * come for a quarter of a second a block without rows is given, so that a caller can look at its
+	 * signals. */
 	int (*block)(void *self, struct tr_block **b, struct tr_err *err);
 	void (*free)(void *self);
 	/* The implementation counts and hashes for itself, and has held that against a stored trailer. */
 	int counted;
 };
 
-/* Makes a reader round an implementation. Takes self, also on failure. head is moved out of *head. `tail` points into
- * self: its facts (sources, style, state, skipped) are read after the end. Unless ops->counted, counts are set in it by
- * tr_reader (the content hash stays 0: a foreign format has none). */
+/* Makes a reader round an implementation. Takes self, also on failure. head is moved out of *head. `tail`
+ * points into self: its facts (sources, style, state, skipped) are read after the end. Unless ops->counted,
+ * counts are set in it by tr_reader (the content hash stays 0: a foreign format has none). */
 int tr_reader_make(struct tr_reader **r, const struct tr_reader_ops *ops, void *self, const char *name,
                    struct tr_head *head, struct tr_tail *tail, struct tr_err *err);
 
 struct tr_writer_ops {
-	/* Called on the writer's thread, one at a time. begin comes first, before the first block or the end. */
+	/* Called on the writer's thread, one at a time. begin comes first, before the first block or the end.
+	 */
 	int (*begin)(void *self, struct tr_out *out, const struct tr_head *head, struct tr_err *err);
 	int (*block)(void *self, struct tr_out *out, const struct tr_block *b, struct tr_err *err);
 	/* After the last block: write what stands at the end; the writer commits the output. */

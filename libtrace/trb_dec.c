@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Streams of bytes and integers, in. Everything here may come from a hostile file: each count is held against what is left
- * of the body or of the content budget before memory is taken for it.
+ * Streams of bytes and integers, in. Everything here may come from a hostile file: each count is held against
+ * what is left of the body or of the content budget before memory is taken for it.
  */
 #include "libtrace/trb_impl.h"
 
@@ -182,7 +182,8 @@ static int get_runs(struct trb_dec *d, uint64_t *v, size_t n)
 		return bad(d, "number of runs does not fit");
 	if (d->pos < d->n && (d->p[d->pos] & KIND) == RUNS)
 		return bad(d, "runs inside runs");
-	/* The first values go to the front of v, the lengths after them; n >= 2k is not sure, so lengths have their own room. */
+	/* The first values go to the front of v, the lengths after them; n >= 2k is not sure, so lengths have
+	 * their own room. */
 	struct tr_buf lengths;
 	tr_buf_init(&lengths, TR_BLOCK_MAX);
 	int rc = tr_buf_reserve(&lengths, k * sizeof *v);

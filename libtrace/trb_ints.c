@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Streams of bytes and integers, out: a divisor and differences taken off first, then whichever of the kinds of trb(5) makes a
- * sample smallest. Class and mantissa apart is near the entropy of lengths and gaps: the classes compress, the bits below do not.
+ * Streams of bytes and integers, out: a divisor and differences taken off first, then whichever of the kinds
+ * of trb(5) makes a sample smallest. Class and mantissa apart is near the entropy of lengths and gaps: the
+ * classes compress, the bits below do not.
  */
 #include "libtrace/trb_impl.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The writer that tools see. Records are collected into blocks; full blocks go through a short queue to a thread that
- * counts, hashes, and has the format turn them into bytes. A failure there shows in the caller's next call.
+ * The writer that tools see. Records are collected into blocks; full blocks go through a short queue to a
+ * thread that counts, hashes, and has the format turn them into bytes. A failure there shows in the caller's
+ * next call.
  */
 #include "libtrace/clock.h"
 #include "libtrace/stream_impl.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The parser of the command line: one table of options for all tools, strict, with the nearest name for a wrong one.
- * Not getopt_long: it accepts abbreviations (a new option would break scripts), and cannot suggest.
+ * The parser of the command line: one table of options for all tools, strict, with the nearest name for a
+ * wrong one. Not getopt_long: it accepts abbreviations (a new option would break scripts), and cannot
+ * suggest.
  */
 #include "tools/cli_impl.h"
 #include "libtrace/near.h"
@@ -378,8 +379,8 @@ static char *join(int argc, char **argv)
 	return line;
 }
 
-/* A file opened later must never become descriptor 0, 1 or 2. What was closed cannot be used: reading from the one,
- * writing to the others, fails. */
+/* A file opened later must never become descriptor 0, 1 or 2. What was closed cannot be used: reading from
+ * the one, writing to the others, fails. */
 static void fill_standard_descriptors(void)
 {
 	for (int fd = 0; fd < 3; fd++)

@@ -55,8 +55,8 @@ struct cli_args {
 	int progress; /* decided: show progress */
 };
 
-/* Parses argv; answers --help, --version, --help-man, --completion and exits on them; a usage error ends with 2 and
- * the nearest option. Also ignores SIGPIPE and makes sure that descriptors 0 to 2 exist. */
+/* Parses argv; answers --help, --version, --help-man, --completion and exits on them; a usage error ends with
+ * 2 and the nearest option. Also ignores SIGPIPE and makes sure that descriptors 0 to 2 exist. */
 void cli_parse(const struct cli_tool *tool, int argc, char **argv, struct cli_args *args);
 
 /* `tool: message` on stderr, one line. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Between the parts of cli: the table that the parser, the help and the completions walk, and the usage error.
+ * Between the parts of cli: the table that the parser, the help and the completions walk, and the usage
+ * error.
  */
 #ifndef TOOLS_CLI_IMPL_H
 #define TOOLS_CLI_IMPL_H

@@ -88,7 +88,8 @@ int cli_close_stdout(const struct cli_tool *tool, int status)
 	struct tr_err err;
 	int failed = fflush(stdout) != 0 || ferror(stdout);
 	int why = errno;
-	/* After a flush only the close itself can fail. EBADF: the stream of records has closed the descriptor already. */
+	/* After a flush only the close itself can fail. EBADF: the stream of records has closed the
+	 * descriptor already. */
 	if (fclose(stdout) != 0 && !failed && errno != EBADF) {
 		failed = 1;
 		why = errno;

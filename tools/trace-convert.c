@@ -324,8 +324,9 @@ static int start_output(struct job *job, const struct tr_reader *r, struct tr_er
 	return rc < 0 ? rc : tr_create(&job->w, opt.path, opt.format, &job->head, &write, err);
 }
 
-/* An input that was cut, or a damaged stream of ours, gives what is whole, and the exit status tells; so does any input on its
- * way through a pipe, where what has gone cannot be called back. A bad row of a foreign file makes no output file. */
+/* An input that was cut, or a damaged stream of ours, gives what is whole, and the exit status tells; so does
+ * any input on its way through a pipe, where what has gone cannot be called back. A bad row of a foreign file
+ * makes no output file. */
 static int keep_what_came(const struct job *job, const struct tr_reader *r, int rc)
 {
 	int to_stdout = !opt.path || strcmp(opt.path, "-") == 0;

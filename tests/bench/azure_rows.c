@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * azure_rows N: N rows in the published spelling of the Azure LLM trace of 2023 (whole microseconds in seven digits, CRLF), with
- * gaps, input and output lengths of about its sizes. Test data for benchmarks only.
+ * azure_rows N: N rows in the published spelling of the Azure LLM trace of 2023 (whole microseconds in seven
+ * digits, CRLF), with gaps, input and output lengths of about its sizes. Test data for benchmarks only.
  */
 #include <inttypes.h>
 #include <math.h>

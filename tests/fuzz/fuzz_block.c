@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The body of a data block, without the checksum that would keep a fuzzer out. What decodes is encoded and decoded again and must
- * be the same.
+ * The body of a data block, without the checksum that would keep a fuzzer out. What decodes is encoded and
+ * decoded again and must be the same.
  */
 #include "libtrace/stream_impl.h"
 #include "libtrace/trb_impl.h"

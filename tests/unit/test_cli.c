@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The parser of the command line, from one table with an option of every type. Errors end the process, so they are
- * looked at in a child.
+ * The parser of the command line, from one table with an option of every type. Errors end the process, so
+ * they are looked at in a child.
  */
 #include <setjmp.h>
 #include <stdarg.h>

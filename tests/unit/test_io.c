@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Byte streams: compressed input in every shape and state, reading ahead, output that appears only when it is whole.
+ * Byte streams: compressed input in every shape and state, reading ahead, output that appears only when it is
+ * whole.
  */
 #include "libtrace/io.h"
 #include "libtrace/rng.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The record stream as a whole: what is put in comes out, in both forms, in any shape; a stream cut or damaged anywhere
- * gives its whole blocks and then one error.
+ * The record stream as a whole: what is put in comes out, in both forms, in any shape; a stream cut or
+ * damaged anywhere gives its whole blocks and then one error.
  */
 #include "libtrace/trb.h"
 #include "tests/unit/gen.h"
@@ -225,7 +225,8 @@ static void cut_at_every_byte(void **state)
 	free(g);
 }
 
-/* A flipped byte is found, or (in JSONL text that still parses) at least harmless: never a crash, never more records. */
+/* A flipped byte is found, or (in JSONL text that still parses) at least harmless: never a crash, never more
+ * records. */
 static void flipped_bytes(void **state)
 {
 	const char *full = getenv("REPRISE_FULL");
@@ -247,10 +248,12 @@ static void flipped_bytes(void **state)
 			memcpy(copy, s.p, s.n);
 			copy[tr_rng_below(&rng, s.n)] ^= (char)(1 + tr_rng_below(&rng, 255));
 			found += drain(form, (struct tr_slice){copy, s.n}, &records) < 0;
-			/* a series line whose key is hit reads as a record of unknown keys: the trailer then tells */
+			/* a series line whose key is hit reads as a record of unknown keys: the trailer then
+			 * tells */
 			assert_true(records <= whole + (form == 1));
 		}
-		/* Only the minor version of the binary form may change unnoticed, and unknown header keys of either. */
+		/* Only the minor version of the binary form may change unnoticed, and unknown header keys of
+		 * either. */
 		assert_true(found > flips - flips / (form ? 10 : 100));
 		free(copy);
 	}

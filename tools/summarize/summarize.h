@@ -13,8 +13,8 @@
 #include "libtrace/order.h"
 
 enum {
-	/* Entries for distinct values counted exactly: tables up to 2^18 and the arrays for small values beside them. A larger
-	 * table leaves the cache and costs more than its exactness is worth. */
+	/* Entries for distinct values counted exactly: tables up to 2^18 and the arrays for small values
+	 * beside them. A larger table leaves the cache and costs more than its exactness is worth. */
 	SUM_BUDGET = (1 << 18) + (1 << 15),
 	SUM_GROUPS_BUDGET = 1 << 18, /* the same over all groups of --by */
 	SUM_GROUPS_BITS = 7,         /* of their histograms once that is spent: within 0.8 % */
