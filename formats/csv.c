@@ -434,24 +434,35 @@ static int place_column(struct reader *r, const struct entry *e, struct tr_err *
 	return 0;
 }
 
-/* Every name is that of a field. */
+static int name_error(const struct reader *r, const char *what, struct tr_slice name, struct tr_err *err)
+{
+	tr_fail(err, TR_EUSAGE, "%s", what);
+	tr_err_field(err, name.p, name.n);
+	tr_err_line(err, r->io.row_line);
+	return -TR_EUSAGE;
+}
+
+/* Names of fields are those fields. Others are kept beside them, once it is clear that the names mean fields. */
 static int map_by_names(struct reader *r, struct tr_err *err)
 {
+	struct tr_slice unknown = {NULL, 0};
+
 	r->own = 1;
 	for (unsigned i = 0; i < r->io.ncols; i++) {
 		struct tr_slice name = csvio_name(&r->io, i);
 		const struct tr_field *f = tr_field_find(schema, name);
 
-		if (!f || r->col_of[f->bit] >= 0) {
-			tr_fail(err, TR_EUSAGE,
-			        f ? "the column stands twice" : "which column is what? Say so with --map");
-			tr_err_field(err, name.p, name.n);
-			tr_err_line(err, r->io.row_line);
-			return -TR_EUSAGE;
+		if (!f) {
+			unknown = unknown.p ? unknown : name;
+			continue;
 		}
+		if (r->col_of[f->bit] >= 0)
+			return name_error(r, "the column stands twice", name, err);
 		r->col[i] = (struct column){.field = f, .unit = DECIMAL, .unit_ns = 1};
 		r->col_of[f->bit] = (int)i;
 	}
+	if (unknown.p && (r->col_of[TR_F_arrival_ns] < 0 || r->col_of[TR_F_in_tokens] < 0))
+		return name_error(r, "which column is what? Say so with --map", unknown, err);
 	return 0;
 }
 
@@ -487,7 +498,7 @@ static int find_columns(struct reader *r, const struct map *m, struct tr_err *er
 		rc = csvio_header(&r->io, err);
 	}
 	if (rc == 0 && !r->io.opts.map)
-		return map_by_names(r, err);
+		rc = map_by_names(r, err);
 	for (unsigned i = 0; i < m->n && rc == 0; i++)
 		rc = place_column(r, &m->e[i], err);
 	for (unsigned i = 0; i < r->io.ncols; i++)
@@ -564,14 +575,12 @@ int tr_csv_open(struct tr_reader **out, struct tr_in *in, const struct tr_read_o
 int tr_csv_claims(struct tr_slice first_bytes)
 {
 	struct csvio io;
-	int rc = csvio_open_mem(&io, first_bytes, 1, ',', &csv_cells, NULL, NULL), all;
+	int rc = csvio_open_mem(&io, first_bytes, 1, ',', &csv_cells, NULL, NULL), both;
 
 	if (rc == 0)
 		rc = csvio_header(&io, NULL);
-	all = rc == 0 && csvio_find(&io, tr_slice_of("arrival_ns")) >= 0 &&
-	      csvio_find(&io, tr_slice_of("in_tokens")) >= 0;
-	for (unsigned i = 0; all && i < io.ncols; i++)
-		all = tr_field_find(schema, csvio_name(&io, i)) != NULL;
+	both = rc == 0 && csvio_find(&io, tr_slice_of("arrival_ns")) >= 0 &&
+	       csvio_find(&io, tr_slice_of("in_tokens")) >= 0;
 	csvio_free(&io);
-	return all;
+	return both;
 }

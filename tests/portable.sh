@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# tests/portable.sh BUILD: the same seed gives the same records whatever compiler, optimisation, instruction set or byte order
-# the tools were built for, and each build reads what the others wrote. Builds the tools in several ways into
-# BUILD/portable, also for other machines, whose programs run under qemu with libraries fetched by a private apt, so
-# that nothing foreign is installed. What cannot be had here is passed over, saying why. Prints TAP.
+# tests/portable.sh BUILD: the same seed gives the same records whatever compiler, optimisation, instruction set or
+# byte order the tools were built for, and each build reads what the others wrote. Builds the tools in several ways
+# into BUILD/portable, also for other machines, whose programs run under qemu with libraries fetched by a private
+# apt, so that nothing foreign is installed. What cannot be had here is passed over, saying why. Prints TAP.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 mkdir -p "$1/portable"
@@ -20,8 +20,8 @@ gcc-native  gcc    gcc    -O3 -march=native
 clang-O0    clang  clang  -O0
 clang-O2    clang  clang  -O2
 '
-# name, what Debian calls the machine, what compilers call it, what qemu calls it, flags. s390x is big-endian; both have
-# fused multiplication, and char without a sign.
+# name, what Debian calls the machine, what compilers call it, what qemu calls it, flags. s390x is big-endian; both
+# have fused multiplication, and char without a sign.
 foreign='
 s390x    s390x  s390x-linux-gnu    s390x    -O2
 aarch64  arm64  aarch64-linux-gnu  aarch64  -O2
@@ -30,13 +30,13 @@ libraries=(libzstd-dev zlib1g-dev libssl-dev libcsv-dev libcjson-dev libcmocka-d
 tools=(trace-synth trace-convert)
 units=(test_stream test_ints test_json test_num test_rng test_dist)
 
-# What is drawn: name, options. In ordinary traces a draw's last bit hardly ever moves a whole nanosecond or token; in `bits`
-# gaps and lengths are so large that it does.
+# What is drawn: name, arrivals, input lengths, output lengths, other options. In ordinary traces a draw's last bit
+# hardly ever moves a whole nanosecond or token; in `bits` gaps and lengths are so large that it does.
 traces='
-laws      --arrivals poisson:20/s --input uniform:100..2000 --output normal:200,80 --requests 50k
-bits      --arrivals poisson:0.03/h --input normal:mean=4e13,sd=1e13,max=9e13 --output normal:mean=0,sd=2e13,max=9e13 --requests 50k --seed 7
-wide      --arrivals poisson:7/h --input fixed:1 --output uniform:0..99999999999999 --requests 20k --seed 18446744073709551615
-constant  --arrivals constant:7/s --input fixed:512 --output fixed:128 --duration 1h
+laws      poisson:20/s    uniform:100..2000               normal:200,80  --requests 50k
+bits      poisson:0.03/h  normal:4e13,1e13,1,90000000000000  normal:0,2e13,1,90000000000000  --requests 50k --seed 7
+wide      poisson:7/h     fixed:1    uniform:0..99999999999999  --requests 20k --seed 18446744073709551615
+constant  constant:7/s    fixed:512  fixed:128                  --duration 1h
 '
 sample=$PWD/datasets/azure-llm-2023/sample.csv
 
@@ -79,8 +79,8 @@ build() { # name, how to run it, variables of make...
 	fi
 }
 
-# A folder that holds the libraries and headers of another machine, by apt's own resolution, from the sources of this
-# system, with lists and a cache that belong to the folder.
+# A folder that holds the libraries and headers of another machine, by apt's own resolution, from the sources of
+# this system, with lists and a cache that belong to the folder.
 sysroot() { # Debian's name of the machine, folder
 	local dir=$2 deb link
 	[[ ! -e $dir/complete ]] || return 0
@@ -117,7 +117,8 @@ build_foreign() { # row of the table
 		skip "$name: builds" "its libraries cannot be fetched: $(grep '^E:' "$top/log" | head -n 1)"
 		return
 	fi
-	build "$name" "timeout 300 qemu-$qemu -L $root" CC="$triple-gcc --sysroot=$root" AR="$triple-ar" CFLAGS="$flags"
+	build "$name" "timeout 300 qemu-$qemu -L $root" \
+		CC="$triple-gcc --sysroot=$root" AR="$triple-ar" CFLAGS="$flags"
 }
 
 while read -r name command compiler flags; do
@@ -150,16 +151,15 @@ content() { # JSONL -> the hash of its records
 
 # In a folder of the variant's own, so that the names that traces tell of their making are the same.
 write_traces() ( # variant
-	local name options
+	local name arrivals input output others options
 	rm -rf "$top/$1/traces"
 	mkdir -p "$top/$1/traces"
 	cd "$top/$1/traces"
-	while read -r name options; do
+	while read -r name arrivals input output others; do
 		[[ -n $name ]] || continue
-		# shellcheck disable=SC2086
-		run "$1" bin/trace-synth $options -f jsonl >"$name.jsonl" || return
-		# shellcheck disable=SC2086
-		run "$1" bin/trace-synth $options -o "$name.trb" || return
+		read -ra options <<<"--arrivals $arrivals --input $input --output $output $others"
+		run "$1" bin/trace-synth "${options[@]}" -f jsonl >"$name.jsonl" || return
+		run "$1" bin/trace-synth "${options[@]}" -o "$name.trb" || return
 	done <<<"$traces"
 	cp "$sample" sample.csv
 	run "$1" bin/trace-convert sample.csv -o sample.trb || return
@@ -179,7 +179,7 @@ same_hash() { # trace, variant, reference
 
 read_all() ( # reader: each writer's file has the records, and the JSONL, that the writer gave as JSONL
 	local writer trace got want
-	for writer in "${variants[@]}"; do
+	for writer in "${writers[@]}"; do
 		for trace in "${names[@]}"; do
 			cd "$top/$writer/traces"
 			run "$1" bin/trace-convert "$trace.trb" -f jsonl >"$top/read.jsonl" || return
@@ -200,9 +200,17 @@ while read -r name _; do
 	[[ -z $name ]] || names+=("$name")
 done <<<"$traces"
 
-first=${variants[0]-}
+writers=() # the builds that the rest is about
 for variant in "${variants[@]}"; do
-	check "$variant: writes traces" write_traces "$variant"
+	if write_traces "$variant" >"$top/log" 2>&1; then
+		ok "$variant: writes traces"
+		writers+=("$variant")
+	else
+		not_ok "$variant: writes traces" "$top/log"
+	fi
+done
+first=${writers[0]-}
+for variant in "${writers[@]}"; do
 	check "$variant: Azure to binary to JSONL to Azure gives the sample's bytes" \
 		cmp "$sample" "$top/$variant/traces/back.csv"
 	[[ $variant != "$first" ]] || continue
@@ -214,17 +222,17 @@ for variant in "${variants[@]}"; do
 			echo "# $variant: $name: the bytes of the binary form differ from those of $first"
 	done
 done
-for name in "${names[@]}"; do
-	[[ -z $first ]] || echo "# $name: content $(content "$top/$first/traces/$name.jsonl")," \
-		"$(cd "$top" && sha256sum "${variants[@]/%//traces/$name.trb}" | cut -d ' ' -f 1 | sort -u | wc -l)" \
-		"binary form(s) from ${#variants[@]} builds"
-done
-for variant in "${variants[@]}"; do
+if [[ -n $first ]]; then
+	for name in "${names[@]}"; do
+		echo "# $name: content $(content "$top/$first/traces/$name.jsonl") by $first;" \
+			"$(cd "$top" && sha256sum "${writers[@]/%//traces/$name.trb}" | cut -d ' ' -f 1 | sort -u | wc -l)" \
+			"spelling(s) of the binary form by ${#writers[@]} builds"
+	done
+fi
+for variant in "${writers[@]}"; do
 	check "$variant: reads what every build wrote" read_all "$variant"
 done
-if ((${#variants[@]} < 2)); then
-	skip 'builds to compare' "only ${#variants[@]}"
-fi
+((${#variants[@]} > 1)) || skip 'equal records' "nothing to compare with"
 
 # --- unit tests on the other machines ------------------------------------------------------------------------
 
@@ -233,8 +241,8 @@ while read -r name debian triple _ flags; do
 	dir=$top/$name
 	root=$top/sysroot-$debian
 	for unit in "${units[@]}"; do
-		if make -s O="$dir" SAN= WERROR= CC="$triple-gcc --sysroot=$root" AR="$triple-ar" CFLAGS="$flags" \
-			"$dir/tests/unit/$unit" >"$top/log" 2>&1; then
+		if make -s O="$dir" SAN= WERROR= CC="$triple-gcc --sysroot=$root" AR="$triple-ar" \
+			CFLAGS="$flags" "$dir/tests/unit/$unit" >"$top/log" 2>&1; then
 			check "$name: $unit" run "$name" "tests/unit/$unit"
 		elif grep -q 'internal compiler error' "$top/log"; then
 			skip "$name: $unit" "internal error of $triple-gcc"

@@ -314,3 +314,14 @@ print(eval(sys.argv[2]))' "$1" "$2"
 		[ $status = "${pair#*:}" ]
 	done
 }
+
+@test "an input that two formats claim is not guessed at" {
+	printf '%s\n' "$H,arrival_ns,in_tokens" '2023-01-01 00:00:00,1,2,3,4' >both.csv
+	ends 3 trace-convert both.csv -f jsonl
+	says 'both.csv: two formats claim this input: azure, csv; say which with -F'
+	[ "$(wc -l <err)" = 1 ]
+	ends 0 trace-convert -F csv both.csv -f jsonl
+	rows <out | grep -qxF '{"id":0,"arrival_ns":3,"in_tokens":4,"extra":"{\"TIMESTAMP\":\"2023-01-01 00:00:00\",\"ContextTokens\":\"1\",\"GeneratedTokens\":\"2\"}"}'
+	ends 0 trace-convert -F azure both.csv -f azure
+	cmp out both.csv
+}
