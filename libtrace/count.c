@@ -2,6 +2,7 @@
  *
  * What a trailer states of a stream: counts, sums, inversions and the content hash of trb(5), over columns.
  */
+#include "libtrace/le.h"
 #include "libtrace/stream_impl.h"
 
 #include <string.h>
@@ -16,21 +17,18 @@ static inline uint64_t mix(uint64_t x)
 	return x ^ x >> 31;
 }
 
-static uint64_t load_le(const unsigned char *p, size_t n)
-{
-	uint64_t v = 0;
-	for (size_t i = 0; i < n; i++)
-		v |= (uint64_t)p[i] << (8 * i);
-	return v;
-}
-
 static uint64_t hash_bytes(const char *bytes, size_t n)
 {
 	const unsigned char *p = (const unsigned char *)bytes;
+	unsigned char last[8] = {0};
 	uint64_t q = n;
-	for (size_t i = 0; i < n; i += 8)
-		q = mix(q ^ load_le(p + i, n - i < 8 ? n - i : 8));
-	return q;
+	size_t i = 0;
+	for (; i + 8 <= n; i += 8)
+		q = mix(q ^ tr_le64(p + i));
+	if (i == n)
+		return q;
+	memcpy(last, p + i, n - i);
+	return mix(q ^ tr_le64(last));
 }
 
 static uint64_t hash_list(const uint64_t *v, size_t n)

@@ -38,9 +38,12 @@ struct tr_dist {
 	uint64_t used;
 	int sorted;
 	struct tr_hist *hist;
-	uint64_t count, infinite, min, max;
-	unsigned __int128 sum, squares;
-	int squares_lost; /* the sum of squares went past 128 bits */
+	uint64_t infinite;
+	struct totals {
+		uint64_t count, min, max;
+		unsigned __int128 sum, squares;
+		int squares_lost; /* the sum of squares went past 128 bits */
+	} large;                  /* of what is not in small */
 };
 
 static uint64_t size_of(const struct tr_dist *d)
@@ -54,7 +57,7 @@ int tr_dist_new(struct tr_dist **d, struct tr_dist_budget *budget, struct tr_err
 	if (!*d)
 		return tr_fail(err, TR_ENOMEM, "out of memory for a distribution");
 	(*d)->budget = budget;
-	(*d)->min = UINT64_MAX;
+	(*d)->large.min = UINT64_MAX;
 	return 0;
 }
 
@@ -153,7 +156,6 @@ static int make_small(struct tr_dist *d, struct tr_err *err)
 	for (uint64_t i = 0; d->slots && i < size_of(d); i++)
 		if (d->slots[i].count && d->slots[i].value < SMALL) {
 			d->small[d->slots[i].value] = d->slots[i].count;
-			d->nsmall += d->slots[i].count;
 			d->slots[i].count = 0;
 			d->used--;
 		}
@@ -167,11 +169,6 @@ static int tally(struct tr_dist *d, uint64_t value, uint64_t times, struct tr_er
 	struct slot *s = NULL;
 	int rc = 0;
 
-	if (d->small && value < SMALL) {
-		d->small[value] += times;
-		d->nsmall += times;
-		return 0;
-	}
 	if (d->hist)
 		return tr_hist_add(d->hist, value, times, err);
 	if (!d->slots)
@@ -196,29 +193,62 @@ static int tally(struct tr_dist *d, uint64_t value, uint64_t times, struct tr_er
 	return rc < 0 ? rc : tr_hist_add(d->hist, value, times, err);
 }
 
+static void add_to(struct totals *t, uint64_t value, uint64_t times)
+{
+	unsigned __int128 square = (unsigned __int128)value * value, squares;
+
+	t->count += times;
+	t->sum += (unsigned __int128)value * times;
+	t->squares_lost |= __builtin_mul_overflow(square, (unsigned __int128)times, &squares);
+	t->squares_lost |= __builtin_add_overflow(t->squares, squares, &t->squares);
+	t->min = value < t->min ? value : t->min;
+	t->max = value > t->max ? value : t->max;
+}
+
+static struct totals totals_of(const struct tr_dist *d)
+{
+	struct totals t = d->large;
+
+	for (uint64_t v = 0; d->small && v < SMALL; v++)
+		if (d->small[v])
+			add_to(&t, v, d->small[v]);
+	return t;
+}
+
+/* The values that had been counted so far move with their counts. */
+static int start_small(struct tr_dist *d, struct tr_err *err)
+{
+	int rc = make_small(d, err);
+	struct totals all = d->large;
+
+	if (rc < 0 || !d->small)
+		return rc;
+	d->large = (struct totals){.min = UINT64_MAX};
+	for (uint64_t i = 0; d->slots && i < size_of(d); i++)
+		if (d->slots[i].count)
+			add_to(&d->large, d->slots[i].value, d->slots[i].count);
+	d->large.squares_lost |= all.squares_lost;
+	return 0;
+}
+
 int tr_dist_add(struct tr_dist *d, uint64_t value, struct tr_err *err)
 {
 	int rc;
 
-	if (value > INT64_MAX)
-		return tr_fail(err, TR_ELIMIT, "values of a distribution end at 2^63 - 1");
 	if (d->small && value < SMALL) {
 		d->small[value]++;
-		d->nsmall++;
-	} else {
-		rc = d->count == SMALL_FROM && !d->small && !d->no_small ? make_small(d, err) : 0;
-		if (rc == 0)
-			rc = tally(d, value, 1, err);
-		if (rc < 0)
-			return rc;
+		return 0;
 	}
-	d->count++;
-	d->sum += value;
-	d->squares_lost |= __builtin_add_overflow(d->squares, (unsigned __int128)value * value, &d->squares);
-	if (value < d->min)
-		d->min = value;
-	if (value > d->max)
-		d->max = value;
+	if (value > INT64_MAX)
+		return tr_fail(err, TR_ELIMIT, "values of a distribution end at 2^63 - 1");
+	if (d->large.count == SMALL_FROM && !d->small && !d->no_small) {
+		rc = start_small(d, err);
+		return rc < 0 ? rc : tr_dist_add(d, value, err);
+	}
+	rc = tally(d, value, 1, err);
+	if (rc < 0)
+		return rc;
+	add_to(&d->large, value, 1);
 	return 0;
 }
 
@@ -230,62 +260,103 @@ int tr_dist_add_infinite(struct tr_dist *d, struct tr_err *err)
 	return 0;
 }
 
+/* Small values go where the others are, in the histogram. */
+static int give_up_small(struct tr_dist *d, struct tr_err *err)
+{
+	int rc = to_hist(d, err);
+
+	for (uint64_t v = 0; v < SMALL && rc == 0; v++)
+		if (d->small[v]) {
+			rc = tr_hist_add(d->hist, v, d->small[v], err);
+			add_to(&d->large, v, d->small[v]);
+		}
+	free(d->small);
+	d->small = NULL;
+	d->no_small = 1;
+	d->budget->entries += SMALL_ENTRIES;
+	return rc;
+}
+
+static int add_times(struct tr_dist *d, uint64_t value, uint64_t times, struct tr_err *err)
+{
+	int rc = 0;
+
+	if (d->small && value < SMALL) {
+		d->small[value] += times;
+		return 0;
+	}
+	rc = tally(d, value, times, err);
+	if (rc == 0)
+		add_to(&d->large, value, times);
+	return rc;
+}
+
+static int merge_hist(struct tr_dist *to, const struct tr_dist *from, struct tr_err *err)
+{
+	const struct totals *t = &from->large; /* all of it is in the histogram */
+	int rc = to->small && !from->small ? give_up_small(to, err) : 0;
+
+	if (rc == 0)
+		rc = to_hist(to, err);
+	if (rc == 0)
+		rc = tr_hist_merge(to->hist, from->hist, err);
+	if (rc < 0)
+		return rc;
+	to->large.count += t->count;
+	to->large.sum += t->sum;
+	to->large.squares_lost |= t->squares_lost;
+	to->large.squares_lost |= __builtin_add_overflow(to->large.squares, t->squares, &to->large.squares);
+	to->large.min = t->min < to->large.min ? t->min : to->large.min;
+	to->large.max = t->max > to->large.max ? t->max : to->large.max;
+	return 0;
+}
+
 int tr_dist_merge(struct tr_dist *to, const struct tr_dist *from, struct tr_err *err)
 {
 	int rc = 0;
 
-	if (from->count > UINT64_MAX - to->count || from->infinite > UINT64_MAX - to->infinite)
+	if (totals_of(from).count > UINT64_MAX - totals_of(to).count ||
+	    from->infinite > UINT64_MAX - to->infinite)
 		return tr_fail(err, TR_ELIMIT, "a distribution counts up to 2^64 - 1 values");
-	if (from->hist) {
-		rc = to_hist(to, err);
-		if (rc == 0)
-			rc = tr_hist_merge(to->hist, from->hist, err);
-	}
+	if (from->hist)
+		rc = merge_hist(to, from, err);
 	for (uint64_t i = 0; from->small && i < SMALL && rc == 0; i++)
 		if (from->small[i])
-			rc = tally(to, i, from->small[i], err);
+			rc = add_times(to, i, from->small[i], err);
 	for (uint64_t i = 0; from->slots && i < size_of(from) && rc == 0; i++) {
 		/* Scattered: in the order of the hash they would pile up at one end of the other table. */
 		const struct slot *s = from->slots + (i * UINT64_C(0x9e3779b1) & (size_of(from) - 1));
 
 		if (s->count)
-			rc = tally(to, s->value, s->count, err);
+			rc = add_times(to, s->value, s->count, err);
 	}
-	if (rc < 0)
-		return rc;
-	to->count += from->count;
-	to->infinite += from->infinite;
-	to->sum += from->sum;
-	to->squares_lost |= from->squares_lost;
-	to->squares_lost |= __builtin_add_overflow(to->squares, from->squares, &to->squares);
-	if (from->min < to->min)
-		to->min = from->min;
-	if (from->max > to->max)
-		to->max = from->max;
-	return 0;
+	if (rc == 0)
+		to->infinite += from->infinite;
+	return rc;
 }
 
 struct tr_moments tr_dist_moments(const struct tr_dist *d)
 {
-	struct tr_moments m = {.count = d->count, .infinite = d->infinite, .sum = d->sum, .max = d->max};
-	double n = (double)d->count, rest, variance;
+	struct totals t = totals_of(d);
+	struct tr_moments m = {.count = t.count, .infinite = d->infinite, .sum = t.sum, .max = t.max};
+	double n = (double)t.count, rest, variance;
 	unsigned __int128 whole, centred;
 
 	m.mean = m.sd = m.cv = NAN;
-	if (d->count == 0)
+	if (t.count == 0)
 		return m;
-	m.min = d->min;
-	m.mean = (double)d->sum / n;
-	if (d->squares_lost)
+	m.min = t.min;
+	m.mean = (double)t.sum / n;
+	if (t.squares_lost)
 		return m;
 	/* About the whole part of the mean instead of 0: the result fits, so wrapping in between does no
 	 * harm, and nothing large is subtracted from anything large in floating point. */
-	whole = d->sum / d->count;
-	centred = d->squares - 2 * whole * d->sum + d->count * whole * whole;
-	rest = (double)(d->sum - whole * d->count) / n;
+	whole = t.sum / t.count;
+	centred = t.squares - 2 * whole * t.sum + t.count * whole * whole;
+	rest = (double)(t.sum - whole * t.count) / n;
 	variance = (double)centred / n - rest * rest;
 	m.sd = variance > 0 ? sqrt(variance) : 0;
-	if (d->sum > 0)
+	if (t.sum > 0)
 		m.cv = m.sd / m.mean;
 	return m;
 }
@@ -319,15 +390,15 @@ static uint64_t kth(const struct tr_dist *d, uint64_t k)
 {
 	uint64_t i = 0, v;
 
-	if (k <= d->nsmall) {
-		while (k > d->small[i])
-			k -= d->small[i++];
-		return i;
+	for (; d->small && i < SMALL; i++) {
+		if (k <= d->small[i])
+			return i;
+		k -= d->small[i];
 	}
-	k -= d->nsmall;
+	i = 0;
 	if (d->hist) {
 		v = tr_hist_kth(d->hist, k);
-		return v < d->min ? d->min : v > d->max ? d->max : v;
+		return v < d->large.min ? d->large.min : v > d->large.max ? d->large.max : v;
 	}
 	while (k > d->slots[i].count)
 		k -= d->slots[i++].count;
@@ -336,7 +407,8 @@ static uint64_t kth(const struct tr_dist *d, uint64_t k)
 
 double tr_dist_percentile(const struct tr_dist *d, unsigned k, enum tr_percentile method)
 {
-	unsigned __int128 n = (unsigned __int128)d->count + d->infinite, at, exact;
+	uint64_t count = totals_of(d).count;
+	unsigned __int128 n = (unsigned __int128)count + d->infinite, at, exact;
 	unsigned rest = 0;
 	uint64_t low, high;
 
@@ -350,7 +422,7 @@ double tr_dist_percentile(const struct tr_dist *d, unsigned k, enum tr_percentil
 		at = (n - 1) * k / 1000 + 1;
 		rest = (unsigned)((n - 1) * k % 1000);
 	}
-	if (at + (rest > 0) > d->count)
+	if (at + (rest > 0) > count)
 		return INFINITY;
 	low = kth(d, (uint64_t)at);
 	if (rest == 0)

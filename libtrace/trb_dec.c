@@ -6,6 +6,7 @@
 #include "libtrace/trb_impl.h"
 
 #include "libtrace/err.h"
+#include "libtrace/le.h"
 
 #include <string.h>
 
@@ -129,14 +130,6 @@ static int get_varints(struct trb_dec *d, uint64_t *v, size_t m)
 	return rc == 0 && pos != raw->n ? bad(d, "bytes left after the values") : rc;
 }
 
-static uint64_t load_le64(const unsigned char *p)
-{
-	uint64_t v = 0;
-	for (int i = 0; i < 8; i++)
-		v |= (uint64_t)p[i] << (8 * i);
-	return v;
-}
-
 static int get_classes(struct trb_dec *d, uint64_t *v, size_t m)
 {
 	struct tr_buf *classes = &d->bytes[0], *bits = &d->bytes[1];
@@ -164,7 +157,7 @@ static int get_classes(struct trb_dec *d, uint64_t *v, size_t m)
 		}
 		unsigned width = c[i] - 1u, shift = (unsigned)(at & 7);
 		const unsigned char *p = b + (at >> 3);
-		uint64_t x = load_le64(p) >> shift;
+		uint64_t x = tr_le64(p) >> shift;
 		if (width + shift > 64)
 			x |= (uint64_t)p[8] << (64 - shift);
 		v[i] = (x & ((UINT64_C(1) << width) - 1)) | UINT64_C(1) << width;

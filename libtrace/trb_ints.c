@@ -7,10 +7,11 @@
 #include "libtrace/trb_impl.h"
 
 #include "libtrace/err.h"
+#include "libtrace/le.h"
 
 #include <string.h>
 
-enum { SAMPLE = 4096, ZSTD_LEVEL = 1, WORTH_ZSTD = 16, ALL = 1 << 30 };
+enum { SAMPLE = 2048, ZSTD_LEVEL = 1, WORTH_ZSTD = 16, ALL = 1 << 30 };
 enum kind { CONSTANT, VARINT, CLASS, RUNS };
 enum { DELTA = 16, ZIGZAG = 32 };
 
@@ -99,6 +100,25 @@ static uint64_t gcd(uint64_t a, uint64_t b)
 	return a;
 }
 
+/* Divide all by their greatest common divisor, which is returned; signs stay. One division a value: the
+ * quotients are made with the divisor found so far, and scaled up when it turns out to be smaller. */
+static uint64_t divide(uint64_t *r, size_t m)
+{
+	uint64_t g = 0;
+	for (size_t i = 0; i < m && g != 1; i++) {
+		uint64_t a = magnitude(r[i]), q = g ? a / g : 0, rest = a - q * g;
+		if (rest) {
+			uint64_t smaller = gcd(rest, g), scale = g / smaller;
+			for (size_t k = 0; k < i; k++)
+				r[k] *= scale; /* also of a negative quotient: modulo 2^64 */
+			g = smaller;
+			q = a / g;
+		}
+		r[i] = (int64_t)r[i] < 0 ? 0 - q : q;
+	}
+	return g ? g : 1;
+}
+
 static int make_residuals(struct trb_enc *e, const uint64_t *v, size_t n, int delta, struct plan *plan)
 {
 	size_t m = n - (size_t)delta;
@@ -106,28 +126,17 @@ static int make_residuals(struct trb_enc *e, const uint64_t *v, size_t n, int de
 	int rc = tr_buf_reserve(&e->residuals, (m + 1) * sizeof(uint64_t));
 	if (rc < 0)
 		return rc;
-	uint64_t *r = (uint64_t *)(void *)e->residuals.p, any = 0, g = 0, differs = 0;
+	uint64_t *r = (uint64_t *)(void *)e->residuals.p, any = 0, differs = 0;
 	for (size_t i = 0; i < m; i++) {
 		r[i] = delta ? v[i + 1] - v[i] : v[i];
 		any |= r[i];
 		differs |= r[i] ^ r[0];
 	}
 	int zigzag = (any >> 63) != 0;
-	for (size_t i = 0; i < m && g != 1; i++) {
-		uint64_t a = magnitude(r[i]);
-		if (g == 0 || a % g)
-			g = gcd(a, g);
-	}
-	if (g == 0)
-		g = 1;
+	uint64_t g = divide(r, m);
 	if (zigzag)
-		for (size_t i = 0; i < m; i++) {
-			uint64_t a = magnitude(r[i]) / g;
-			r[i] = (int64_t)r[i] < 0 ? 2 * a - 1 : 2 * a;
-		}
-	else if (g > 1)
 		for (size_t i = 0; i < m; i++)
-			r[i] /= g;
+			r[i] = (int64_t)r[i] < 0 ? 2 * (0 - r[i]) - 1 : 2 * r[i];
 	*plan = (struct plan){delta, zigzag, delta ? v[0] : 0, g, r, m, m == 0 || differs == 0};
 	return 0;
 }
@@ -142,12 +151,6 @@ static int put_varints(struct trb_enc *e, struct tr_buf *out, const uint64_t *r,
 	for (size_t i = 0; i < m && rc == 0; i++)
 		rc = trb_put_varint(raw, r[i]);
 	return rc < 0 ? rc : trb_put_bytes(e, out, raw->p, raw->n);
-}
-
-static void store_le64(char *p, uint64_t v)
-{
-	for (int i = 0; i < 8; i++)
-		p[i] = (char)(v >> (8 * i));
 }
 
 static int put_classes(struct trb_enc *e, struct tr_buf *out, const uint64_t *r, size_t m)
@@ -169,13 +172,13 @@ static int put_classes(struct trb_enc *e, struct tr_buf *out, const uint64_t *r,
 		pending |= (unsigned __int128)(r[i] ^ UINT64_C(1) << (class - 1)) << n;
 		n += class - 1;
 		if (n >= 64) {
-			store_le64(bits->p + bits->n, (uint64_t)pending);
+			tr_put_le64((unsigned char *)bits->p + bits->n, (uint64_t)pending);
 			bits->n += 8;
 			pending >>= 64;
 			n -= 64;
 		}
 	}
-	store_le64(bits->p + bits->n, (uint64_t)pending);
+	tr_put_le64((unsigned char *)bits->p + bits->n, (uint64_t)pending);
 	bits->n += (n + 7) / 8;
 	rc = trb_put_bytes(e, out, classes->p, m);
 	return rc < 0 ? rc : trb_put_bytes(e, out, bits->p, bits->n);

@@ -4,6 +4,7 @@
  */
 #include "libtrace/trb.h"
 
+#include "libtrace/le.h"
 #include "libtrace/stream_impl.h"
 #include "libtrace/trb_impl.h"
 
@@ -44,16 +45,6 @@ struct trb_reader {
 	int rc;
 	struct tr_err err;
 };
-
-static uint32_t le32(const unsigned char *p)
-{
-	return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-}
-
-static uint64_t le64(const unsigned char *p)
-{
-	return le32(p) | (uint64_t)le32(p + 4) << 32;
-}
 
 int tr_trb_claims(struct tr_slice s)
 {
@@ -96,10 +87,10 @@ static int read_frame(struct trb_reader *r, struct frame *f, struct tr_err *err)
 	if (got < sizeof head)
 		return cut(r, f->at, err);
 	f->type = head[0];
-	f->length = le32(head + 4);
-	f->count = le32(head + 8);
-	f->first_ns = (int64_t)le64(head + 16);
-	f->last_ns = (int64_t)le64(head + 24);
+	f->length = tr_le32(head + 4);
+	f->count = tr_le32(head + 8);
+	f->first_ns = (int64_t)tr_le64(head + 16);
+	f->last_ns = (int64_t)tr_le64(head + 24);
 	if (head[1] || head[2] || head[3])
 		return fail_at(err, f->at, TR_EDATA, "not a block: reserved bytes are not zero");
 	if (f->length > length_limit(f->type))
@@ -113,7 +104,7 @@ static int read_frame(struct trb_reader *r, struct frame *f, struct tr_err *err)
 	if (got < f->length)
 		return cut(r, f->at, err);
 	r->body.n = got;
-	uint32_t crc = le32(head + 12);
+	uint32_t crc = tr_le32(head + 12);
 	memset(head + 12, 0, 4);
 	if (trb_crc(head, &r->body) != crc)
 		return fail_at(err, f->at, TR_EDATA, "block is damaged: its checksum does not fit");
@@ -197,7 +188,7 @@ static int take_rest(struct trb_reader *r, const struct frame *f, struct tr_err 
 	int rc = tr_in_read(r->in, footer, sizeof footer, &got, err);
 	if (rc == 0 && got < sizeof footer)
 		return cut(r, at, err);
-	if (rc == 0 && (memcmp(footer + 8, "TRBINDEX", 8) != 0 || le64(footer) != f->at))
+	if (rc == 0 && (memcmp(footer + 8, "TRBINDEX", 8) != 0 || tr_le64(footer) != f->at))
 		rc = fail_at(err, at, TR_EDATA, "index without its footer");
 	if (rc == 0)
 		rc = tr_in_read(r->in, &more, 1, &got, err);
@@ -341,7 +332,7 @@ static int read_header(struct trb_reader *r, struct tr_head *head, struct tr_err
 		return cut(r, 0, err);
 	if (p[8] != 1 || p[9] != 0)
 		return fail_at(err, 8, TR_EDATA, "a version of the format that this program does not know");
-	if (le32(p + 12))
+	if (tr_le32(p + 12))
 		return fail_at(err, 12, TR_EDATA, "reserved bytes are not zero");
 	rc = read_frame(r, &f, err);
 	if (rc == 0)

@@ -4,6 +4,7 @@
  */
 #include "libtrace/trb.h"
 
+#include "libtrace/le.h"
 #include "libtrace/stream_impl.h"
 #include "libtrace/trb_impl.h"
 
@@ -19,29 +20,17 @@ struct trb_writer {
 	int index_full;
 };
 
-static void store32(unsigned char *p, uint32_t v)
-{
-	for (int i = 0; i < 4; i++)
-		p[i] = (unsigned char)(v >> (8 * i));
-}
-
-static void store64(unsigned char *p, uint64_t v)
-{
-	store32(p, (uint32_t)v);
-	store32(p + 4, (uint32_t)(v >> 32));
-}
-
 static int write_frame(struct tr_out *out, char type, uint32_t count, int64_t first, int64_t last,
                        const struct tr_buf *body, struct tr_err *err)
 {
 	unsigned char head[TRB_HEAD] = {(unsigned char)type};
 	if (body->n > (type == 'H' || type == 'T' ? (size_t)TR_META_MAX : (size_t)TR_BLOCK_MAX))
 		return tr_fail(err, TR_ELIMIT, "a block of more than the format allows");
-	store32(head + 4, (uint32_t)body->n);
-	store32(head + 8, count);
-	store64(head + 16, (uint64_t)first);
-	store64(head + 24, (uint64_t)last);
-	store32(head + 12, trb_crc(head, body));
+	tr_put_le32(head + 4, (uint32_t)body->n);
+	tr_put_le32(head + 8, count);
+	tr_put_le64(head + 16, (uint64_t)first);
+	tr_put_le64(head + 24, (uint64_t)last);
+	tr_put_le32(head + 12, trb_crc(head, body));
 	int rc = tr_out_write(out, head, sizeof head, err);
 	return rc < 0 ? rc : tr_out_write(out, body->p, body->n, err);
 }
@@ -73,10 +62,10 @@ static void note_in_index(struct trb_writer *w, uint64_t at, char type, uint32_t
                           int64_t last)
 {
 	unsigned char e[TRB_ENTRY] = {0};
-	store64(e, at);
-	store64(e + 8, (uint64_t)first);
-	store64(e + 16, (uint64_t)last);
-	store32(e + 24, count);
+	tr_put_le64(e, at);
+	tr_put_le64(e + 8, (uint64_t)first);
+	tr_put_le64(e + 16, (uint64_t)last);
+	tr_put_le32(e + 24, count);
 	e[28] = (unsigned char)type;
 	w->index_full |= tr_buf_add(&w->index, e, sizeof e) < 0;
 }
@@ -107,7 +96,7 @@ static int end(void *self, struct tr_out *out, const struct tr_tail *tail, struc
 	rc = write_frame(out, 'T', 0, 0, 0, &w->body, err);
 	if (rc < 0 || !tr_out_seekable(out) || w->index_full)
 		return rc;
-	store64(footer, tr_out_offset(out));
+	tr_put_le64(footer, tr_out_offset(out));
 	memcpy(footer + 8, "TRBINDEX", 8);
 	rc = write_frame(out, 'X', (uint32_t)(w->index.n / TRB_ENTRY), 0, 0, &w->index, err);
 	return rc < 0 ? rc : tr_out_write(out, footer, sizeof footer, err);

@@ -13,10 +13,10 @@
 #include "libtrace/order.h"
 
 enum {
-	/* Entries for distinct values counted exactly: tables up to 2^18 and the arrays for small values
+	/* Entries for distinct values counted exactly: tables up to 2^17 and the arrays for small values
 	 * beside them. A larger table leaves the cache and costs more than its exactness is worth. */
-	SUM_BUDGET = (1 << 18) + (1 << 15),
-	SUM_GROUPS_BUDGET = 1 << 18, /* the same over all groups of --by */
+	SUM_BUDGET = (1 << 17) + (1 << 15),
+	SUM_GROUPS_BUDGET = 1 << 17, /* the same over all groups of --by */
 	SUM_GROUPS_BITS = 7,         /* of their histograms once that is spent: within 0.8 % */
 	SUM_GROUPS_MAX = 1000,
 	SUM_SESSIONS_MAX = 1 << 18,
