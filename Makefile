@@ -42,7 +42,7 @@ C_FILES := $(sort $(wildcard libtrace/*.[ch] libtrace/*/*.[ch] formats/*.[ch] to
 .SECONDARY:
 .SECONDEXPANSION:
 .PHONY: FORCE all demo test test-full tests ready deps deps-full check-asan check-ubsan check-tsan lint tidy fuzz fuzzers \
-        bench install uninstall clean help
+        check-portable bench install uninstall clean help
 
 all: $(TOOLS:%=$(O)/bin/%) $(O)/libtrace.a $(if $(SCDOC),pages) ## build the tools, and the man pages where scdoc is installed
 
@@ -53,11 +53,11 @@ test: ready ## install what is missing, build, run every test
 	$(Q)$(MAKE) --no-print-directory tests
 	$(Q)tests/run.sh $(O)
 
-test-full: deps-full ## the tests in their long form, lint, clang, sanitizers, fuzzing
+test-full: deps-full ## the tests in their long form, lint, clang, sanitizers, other machines, fuzzing
 	$(Q)REPRISE_FULL=1 $(MAKE) --no-print-directory test
 	$(Q)REPRISE_FULL=1 $(MAKE) --no-print-directory lint
 	$(Q)$(MAKE) --no-print-directory CC=clang O=$(O)/clang all tests
-	$(Q)for t in check-asan check-ubsan check-tsan fuzz; do $(MAKE) --no-print-directory $$t || exit; done
+	$(Q)for t in check-asan check-ubsan check-tsan check-portable fuzz; do $(MAKE) --no-print-directory $$t || exit; done
 
 deps: ## install what building and testing need (apt)
 	$(Q)scripts/deps.sh
@@ -138,6 +138,10 @@ check-ubsan: deps ## the same with UBSan alone
 check-tsan: deps ## the same with ThreadSanitizer
 	+$(Q)$(call sanitized,tsan,thread)
 	$(Q)tests/run.sh $(O)/tsan unit bats
+# What cannot be installed is passed over by the test, saying so.
+check-portable: deps ## the same records from every compiler, and on other machines under qemu
+	-$(Q)scripts/deps.sh portable
+	$(Q)tests/portable.sh $(O)
 
 lint: deps-full ready tidy ## clang-format, clang-tidy and the checks of the house
 	$(Q)clang-format --dry-run -Werror $(C_FILES)

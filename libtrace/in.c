@@ -384,7 +384,7 @@ static int new_in(struct tr_in **out, const char *name, unsigned flags, struct t
 int tr_in_open(struct tr_in **out, const char *path, unsigned flags, struct tr_err *err)
 {
 	int is_stdin = !path || strcmp(path, "-") == 0;
-	struct tr_in *in;
+	struct tr_in *in = NULL;
 	int rc = new_in(&in, is_stdin ? "<stdin>" : path, flags, err);
 	if (rc < 0)
 		return rc;

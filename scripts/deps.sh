@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# Installs what is missing to build and test (default), or also to lint, fuzz and run the sanitizers (`full`), or to
-# build for other machines and run what was built (`portable`), on Debian and Ubuntu. Asks for things by trying them,
-# not the package manager, so that what came another way counts too.
+# Installs what is missing to build and test (default), or also to lint, fuzz and run the sanitizers
+# (`full`), or to build for other machines and run what was built (`portable`), on Debian and Ubuntu. Asks
+# for things by trying them, not the package manager, so that what came another way counts too.
 set -euo pipefail
 
 has_command() { command -v "$1" >/dev/null; }

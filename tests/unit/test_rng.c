@@ -277,8 +277,11 @@ static double distance(double (*cdf)(double))
 	qsort(drawn, DRAWS, sizeof(*drawn), ascending);
 	for (int i = 0; i < DRAWS; i++) {
 		double f = cdf(drawn[i]);
+		double above = (i + 1.0) / DRAWS - f, below = f - (double)i / DRAWS;
 
-		worst = fmax(worst, fmax((i + 1.0) / DRAWS - f, f - (double)i / DRAWS));
+		/* Not a nest of fmax: gcc 12.2 for aarch64 crashes on it. */
+		worst = above > worst ? above : worst;
+		worst = below > worst ? below : worst;
 	}
 	return worst * sqrt(DRAWS);
 }
