@@ -442,7 +442,8 @@ static int name_error(const struct reader *r, const char *what, struct tr_slice 
 	return -TR_EUSAGE;
 }
 
-/* Names of fields are those fields. Others are kept beside them, once it is clear that the names mean fields. */
+/* Names of fields are those fields. Others are kept beside them, once it is clear that the names mean fields.
+ */
 static int map_by_names(struct reader *r, struct tr_err *err)
 {
 	struct tr_slice unknown = {NULL, 0};
