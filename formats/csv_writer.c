@@ -39,9 +39,9 @@ static int choose_columns(struct writer *w, const char *p, struct tr_err *err)
 
 		if (!f || w->mask >> f->bit & 1) {
 			near = f ? NULL : tr_field_nearest(schema, name);
-			tr_fail(err, TR_EUSAGE, near ? "%s; did you mean %s?" : "%s",
+			tr_fail(err, TR_EUSAGE, near ? "%s (did you mean %s?)" : "%s",
 			        f ? "a column stands twice" : "no such field", near ? near->name : "");
-			tr_err_field(err, "columns", 7);
+			tr_err_field(err, "--columns", 9);
 			tr_err_value(err, name.p, name.n);
 			return -TR_EUSAGE;
 		}

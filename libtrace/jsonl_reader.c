@@ -319,6 +319,10 @@ static int add(struct jsonl *x, enum tr_kind kind, const union any *any, struct 
 			rc = tr_block_add(x->block, any, err);
 		else if (rc == 0)
 			rc = 1;
+		if (rc < 0) {
+			tr_block_unref(*full);
+			*full = NULL;
+		}
 		if (rc <= 0)
 			return rc;
 		give(x, full);

@@ -87,6 +87,25 @@ static int set_slice(char **member, struct tr_slice s, struct tr_err *err)
 	return 0;
 }
 
+/* An object as text, without blanks between its tokens: it will stand in a line of JSONL. */
+static int set_squeezed(char **member, struct tr_slice s, struct tr_err *err)
+{
+	int rc = set_slice(member, s, err), inside = 0;
+	char *to = *member;
+	for (const char *p = *member; rc == 0 && *p; p++) {
+		if (!inside && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r'))
+			continue;
+		if (*p == '"')
+			inside = !inside;
+		else if (inside && *p == '\\')
+			*to++ = *p++;
+		*to++ = *p;
+	}
+	if (rc == 0)
+		*to = '\0';
+	return rc;
+}
+
 static void free_members(void *base, const struct member *m)
 {
 	for (; m->key; m++)
@@ -286,7 +305,7 @@ static int take_member(struct tr_json *j, const struct member *m, void *base, st
 			return bad(j, key, "not an object", err);
 		if (!tr_json_utf8(raw))
 			return bad(j, key, "not UTF-8", err);
-		return set_slice(text_of(base, m), raw, err);
+		return set_squeezed(text_of(base, m), raw, err);
 	case U64:
 		reason = t == TR_JSON_NUMBER ? tr_num_u64(j->s, &v) : "not a number";
 		break;

@@ -172,7 +172,7 @@ static int new_out(struct tr_out **out, const char *name, unsigned flags, struct
 /* A temporary beside the final name, so that the rename stays inside one file system. */
 static int open_temp(struct tr_out *o, const char *path, struct tr_err *err)
 {
-	o->path = realpath(path, NULL); /* through a symbolic link: replace what it points to */
+	o->path = realpath(path, NULL); /* a symbolic link stays; what it points to is replaced */
 	if (!o->path)
 		o->path = strdup(path);
 	size_t size = o->path ? strlen(o->path) + 40 : 0;
@@ -186,6 +186,9 @@ static int open_temp(struct tr_out *o, const char *path, struct tr_err *err)
 			break;
 	}
 	if (o->fd >= 0) {
+		struct stat st; /* who could not read the old file shall not read the new one */
+		if (stat(o->path, &st) == 0)
+			(void)fchmod(o->fd, st.st_mode & 0777);
 		o->seekable = 1;
 		return 0;
 	}

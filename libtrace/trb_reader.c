@@ -34,7 +34,6 @@ struct trb_reader {
 	struct tr_tail tail; /* counted, with the facts of the stored one */
 	struct tr_count count;
 	int trailed; /* the trailer has been seen */
-	uint64_t index_at;
 
 	pthread_t thread;
 	int running;

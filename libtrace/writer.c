@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { QUEUE = 4, LOOK_EVERY = 256 };
+enum { QUEUE = 2, LOOK_EVERY = 256 };
 static const int64_t OLD_NS = 250000000; /* on a pipe nothing waits longer than this for its block to fill */
 
 struct tr_writer {

@@ -8,6 +8,7 @@ build=$(cd "$1" && pwd)
 export PATH="$build/bin:$PATH"
 rm -rf "$build/demo"
 mkdir -p "$build/demo"
+cp datasets/azure-llm-2023/sample.csv "$build/demo/azure-sample.csv"
 cd "$build/demo"
 
 show() { # comment, command line
@@ -15,6 +16,7 @@ show() { # comment, command line
 	bash -o pipefail -c "$2"
 }
 
+show 'A log in the form of the Azure LLM traces: what is in it?' 'trace-convert azure-sample.csv | trace-summarize'
 show 'Ten minutes of synthetic load. The same seed gives the same trace on every machine.' \
 	'trace-synth --arrivals poisson:20/s --input uniform:100..2000 --output normal:mean=200,sd=80,min=1,max=800 --duration 10m --seed 7 -o load.trb'
 show 'Would anything in it spoil a replay?' 'trace-check load.trb'

@@ -65,7 +65,8 @@ void cli_warn_err(const struct cli_tool *tool, const struct tr_err *err);
 /* Print the error and give the exit status for it; TR_EPIPE is quiet and 0. */
 int cli_fail(const struct cli_tool *tool, const struct tr_err *err);
 
-/* First SIGINT or SIGTERM sets the flag, a second one kills. cli_interrupted() = signal number or 0. */
+/* First SIGINT, SIGTERM or SIGHUP sets the flag, a second one kills. cli_interrupted() = signal number or 0.
+ */
 void cli_catch_signals(void);
 /* Readers at the end of a pipeline ignore the first SIGINT and finish at end of input. */
 void cli_ignore_first_interrupt(void);
@@ -75,7 +76,7 @@ int cli_interrupted(void);
 int cli_close_stdout(const struct cli_tool *tool, int status);
 
 /* Progress line on stderr, at most four times a second; done clears it. */
-void cli_progress(const struct cli_tool *tool, const struct cli_args *args, uint64_t records, uint64_t bytes);
+void cli_progress(const struct cli_tool *tool, const struct cli_args *args, uint64_t records);
 void cli_progress_done(const struct cli_args *args);
 
 /* tr_read_opts.warn and tr_write_opts.warn for a tool (ctx = const struct cli_tool *). */

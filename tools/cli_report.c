@@ -121,6 +121,7 @@ static void on_first(int sig)
 	/* The second one, of whichever kind, kills. */
 	signal(SIGINT, SIG_DFL);
 	signal(SIGTERM, SIG_DFL);
+	signal(SIGHUP, SIG_DFL);
 }
 
 static void on_ignored(int sig)
@@ -134,6 +135,7 @@ void cli_catch_signals(void)
 	sigemptyset(&action.sa_mask);
 	catch (SIGINT, &action);
 	catch (SIGTERM, &action);
+	catch (SIGHUP, &action);
 }
 
 void cli_ignore_first_interrupt(void)
@@ -161,10 +163,10 @@ static const char *short_number(double v, char *out, size_t size)
 	return out;
 }
 
-void cli_progress(const struct cli_tool *tool, const struct cli_args *args, uint64_t records, uint64_t bytes)
+void cli_progress(const struct cli_tool *tool, const struct cli_args *args, uint64_t records)
 {
 	struct timespec ts;
-	char n[16], rate[16], size[16];
+	char n[16], rate[16];
 	if (!args->progress)
 		return;
 	clock_gettime(CLOCK_MONOTONIC, &ts);
@@ -175,10 +177,9 @@ void cli_progress(const struct cli_tool *tool, const struct cli_args *args, uint
 		return;
 	progress.last = now;
 	double seconds = (double)(now - progress.start) / 1e9;
-	fprintf(stderr, "\r%s: %s records, %s/s, %sB\033[K", tool->name,
+	fprintf(stderr, "\r%s: %s records, %s/s\033[K", tool->name,
 	        short_number((double)records, n, sizeof n),
-	        short_number((double)records / seconds, rate, sizeof rate),
-	        short_number((double)bytes, size, sizeof size));
+	        short_number((double)records / seconds, rate, sizeof rate));
 	progress.shown = 1;
 }
 

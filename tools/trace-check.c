@@ -49,10 +49,11 @@ static const struct cli_tool tool = {
     .name = "trace-check",
     .synopsis = "[options] [file...]",
     .summary = "check a trace for what would spoil a replay",
-    .epilog = "Exit status: 0 no findings, 4 findings, 3 an input could not be read to its end.\n\n"
-              "Examples:\n"
-              "  trace-check azure.csv\n"
-              "  trace-check --allow ties,tick --json mooncake.trb\n",
+    .epilog =
+        "Exit status: 0 no findings, 4 findings, 3 an input could not be read (a cut one is a finding).\n\n"
+        "Examples:\n"
+        "  trace-check azure.csv\n"
+        "  trace-check --allow ties,tick --json mooncake.trb\n",
     .options = options,
     .max_files = -1,
 };
@@ -80,7 +81,7 @@ static int check_file(const char *path, const unsigned char *allowed, const stru
 	while ((e = tr_reader_block(r, &b, &err)) > 0) {
 		check_block(&c, b);
 		tr_block_unref(b);
-		cli_progress(&tool, args, c.records, 0);
+		cli_progress(&tool, args, c.records);
 	}
 	cli_progress_done(args);
 	check_end(&c, tr_reader_name(r), tr_reader_head(r), tr_reader_tail(r), e < 0 ? &err : NULL);

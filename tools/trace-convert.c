@@ -81,6 +81,7 @@ struct job {
 	uint64_t records;
 	uint64_t next_id; /* above every id so far */
 	int read_failed;  /* the error at hand came from an input */
+	int ended;        /* the input at hand was read to its end, or to its error */
 	int cut;          /* status to exit with: an input ended early */
 };
 
@@ -93,8 +94,15 @@ static int push_history(struct tr_head *h, struct tr_err *err)
 
 	if (!h->tool)
 		return 0;
-	if (h->nhistory == TR_HISTORY_MAX)
-		return tr_fail(err, TR_ELIMIT, "more than %d steps of history", TR_HISTORY_MAX);
+	if (h->nhistory == TR_HISTORY_MAX) {
+		int rc = tr_meta_set(&h->history[0], "(earlier steps are left out)", err);
+
+		if (rc < 0)
+			return rc;
+		free(h->history[1]);
+		h->nhistory--;
+		memmove(h->history + 1, h->history + 2, (h->nhistory - 1) * sizeof(h->history[0]));
+	}
 	n = strlen(h->tool) + (h->options ? strlen(h->options) : 0) + 2;
 	step = malloc(n);
 	if (!step)
@@ -175,7 +183,7 @@ static int merge_tail(struct job *job, const struct tr_tail *from, int first, st
 	}
 	if (rc == 0 && job->args->nfiles > 1)
 		rc = tr_meta_set(&to->style, NULL, err); /* the end of one file is not the end of all */
-	if (rc == 0 && (!whole || cli_interrupted()))
+	if (rc == 0 && !whole)
 		rc = tr_meta_set(&to->state, "interrupted", err);
 	return rc;
 }
@@ -213,11 +221,12 @@ static int put_request(struct job *job, struct tr_rec *rec, const struct change 
 	uint64_t preds[1024], *ids = preds;
 	int rc = TR_HAS(rec, arrival_ns) ? shift_ns(&rec->arrival_ns, change->ns, err) : 0;
 
-	if (rc == 0 && __builtin_add_overflow(rec->id, change->id, &rec->id))
+	if (rc == 0 && TR_HAS(rec, id) && __builtin_add_overflow(rec->id, change->id, &rec->id))
 		rc = tr_fail(err, TR_EDATA, "ids are too large to be numbered on");
-	if (rec->id >= job->next_id && rec->id < UINT64_MAX)
+	if (rc == 0 && TR_HAS(rec, parent) && __builtin_add_overflow(rec->parent, change->id, &rec->parent))
+		rc = tr_fail(err, TR_EDATA, "ids of parents are too large to be numbered on");
+	if (TR_HAS(rec, id) && rec->id >= job->next_id && rec->id < UINT64_MAX)
 		job->next_id = rec->id + 1;
-	rec->parent += change->id;
 	if (change->other_style)
 		rec->mask &= ~TR_BIT(source_row);
 	if (rc == 0 && TR_HAS(rec, preds)) {
@@ -295,11 +304,13 @@ static int copy(struct job *job, struct tr_reader *r, int first, struct tr_err *
 	struct change change = {0};
 	int rc = first ? 0 : plan_change(job, r, &change, err);
 
+	job->ended = 0;
 	while (rc >= 0 && !cli_interrupted()) {
 		struct tr_block *b;
 
 		rc = tr_reader_block(r, &b, err);
 		job->read_failed = rc < 0;
+		job->ended = rc <= 0;
 		if (rc <= 0)
 			break;
 		job->records += b->rows;
@@ -310,7 +321,7 @@ static int copy(struct job *job, struct tr_reader *r, int first, struct tr_err *
 			rc = put_changed(job, b, &change, err);
 			tr_block_unref(b);
 		}
-		cli_progress(&tool, job->args, job->records, 0);
+		cli_progress(&tool, job->args, job->records);
 	}
 	return rc;
 }
@@ -341,8 +352,10 @@ static int take_input(struct job *job, const char *path, struct tr_err *err)
 
 	if (rc < 0)
 		return rc;
-	if (first)
+	if (first) {
+		cli_catch_signals(); /* until now there is nothing to bring to an end in order */
 		rc = start_output(job, r, err);
+	}
 	if (rc == 0)
 		rc = copy(job, r, first, err);
 	cli_progress_done(job->args);
@@ -351,7 +364,8 @@ static int take_input(struct job *job, const char *path, struct tr_err *err)
 		job->cut = tr_code_exit(rc);
 		rc = 0;
 	}
-	if (rc >= 0)
+	/* Before its end an input's trailer is not ours to read. */
+	if (rc >= 0 && job->ended)
 		rc = merge_tail(job, tr_reader_tail(r), first, err);
 	tr_reader_close(r);
 	return rc;
@@ -402,10 +416,11 @@ int main(int argc, char **argv)
 	tr_err_clear(&err);
 	if (check_options(&job, &err) < 0)
 		return cli_fail(&tool, &err);
-	cli_catch_signals();
 	rc = 0;
 	for (int i = 0; i < args.nfiles && rc >= 0 && !cli_interrupted(); i++)
 		rc = take_input(&job, args.files[i], &err);
+	if (rc >= 0 && job.w && cli_interrupted())
+		rc = tr_meta_set(&tr_writer_tail(job.w)->state, "interrupted", &err);
 	if (rc < 0)
 		tr_writer_abort(job.w);
 	else if (job.w)

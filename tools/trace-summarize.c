@@ -116,9 +116,12 @@ static int read_all(struct sum *s, struct tr_reader *r, const struct cli_args *a
 	while (e == 0 && (e = tr_reader_block(r, &b, err)) > 0) {
 		e = sum_block(s, b, err);
 		tr_block_unref(b);
-		if (e < 0)
+		if (e < 0) {
+			if (e == -TR_ELIMIT) /* the data, not how they were asked about */
+				tr_err_file(err, tr_reader_name(r));
 			return e;
-		cli_progress(&tool, args, s->all.records, 0);
+		}
+		cli_progress(&tool, args, s->all.records);
 	}
 	if (e == -TR_ENOMEM)
 		return e;

@@ -212,7 +212,7 @@ static int make(struct synth *s, struct tr_writer *w, const struct cli_args *arg
 		rc = tr_writer_put(w, &r, err);
 		if (rc < 0)
 			break;
-		cli_progress(&tool, args, id + 1, 0);
+		cli_progress(&tool, args, id + 1);
 	}
 	cli_progress_done(args);
 	if (rc >= 0 && cli_interrupted())

@@ -325,3 +325,25 @@ print(eval(sys.argv[2]))' "$1" "$2"
 	ends 0 trace-convert -F azure both.csv -f azure
 	cmp out both.csv
 }
+
+@test "further inputs: records without ids do not disturb the numbering, parents move with their records" {
+	printf 'id,arrival_ns,in_tokens,parent\n10,1,1,\n,2,1,\n12,3,1,10\n' >b.csv
+	ends 0 trace-convert b.csv b.csv b.csv -f csv --columns id,parent
+	[ "$(tail -n +2 out | tr '\n' ' ')" = "10, , 12,10 23, , 25,23 36, , 38,36 " ]
+}
+
+@test "an output keeps the mode of the file it replaces" {
+	printf '%s\n' $H '2023-01-01 00:00:00,1,1' >a.csv
+	touch old.trb
+	chmod 600 old.trb
+	ends 0 trace-convert a.csv -o old.trb
+	[ "$(stat -c %a old.trb)" = 600 ]
+}
+
+@test "history stays within its limit" {
+	printf '%s\n' $H '2023-01-01 00:00:00,1,1' >a.csv
+	trace-convert a.csv -o h.trb
+	for i in $(seq 70); do trace-convert h.trb -o h.trb; done
+	ends 0 trace-convert h.trb -f jsonl
+	head -n 1 out | grep -qF '"history":["(earlier steps are left out)"'
+}

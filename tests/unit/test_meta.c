@@ -99,6 +99,9 @@ static void unknown_keys_pass(void **state)
 	assert_true(h.has_seed && h.seed == 4 && !h.order);
 	assert_int_equal(tr_tail_parse(&t, of("{\"later\":[{}],\"records\":1}"), NULL), 0);
 	assert_int_equal(t.records, 1);
+	/* An object goes into a line of JSONL: blanks between its tokens go, those in strings stay. */
+	assert_int_equal(tr_head_parse(&h, of("{\"style\": { \n \"a \\\" b\" : [1 , 2]\t} }"), NULL), 0);
+	assert_string_equal(h.style, "{\"a \\\" b\":[1,2]}");
 	tr_head_free(&h);
 	tr_tail_free(&t);
 }
