@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The table of formats. A format is one file here, one row in formats.c, one folder in datasets/.
+ * The table of formats. A format is one file here (reader and writer apart where they are long), one row in
+ * formats.c, one folder in datasets/.
  */
 #ifndef FORMATS_FORMATS_H
 #define FORMATS_FORMATS_H

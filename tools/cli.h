@@ -62,7 +62,8 @@ void cli_parse(const struct cli_tool *tool, int argc, char **argv, struct cli_ar
 /* `tool: message` on stderr, one line. */
 void cli_warn(const struct cli_tool *tool, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void cli_warn_err(const struct cli_tool *tool, const struct tr_err *err);
-/* Print the error and give the exit status for it; TR_EPIPE is quiet and 0. */
+/* Print the error and give the exit status for it. TR_EPIPE ends the process here, quietly, by SIGPIPE: give
+ * up unfinished outputs first. */
 int cli_fail(const struct cli_tool *tool, const struct tr_err *err);
 
 /* First SIGINT, SIGTERM or SIGHUP sets the flag, a second one kills. cli_interrupted() = signal number or 0.
