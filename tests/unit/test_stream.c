@@ -287,6 +287,41 @@ static void held_records(void **state)
 	free(g);
 }
 
+/* Blocks of integers alone, which are filled the short way, close at the same limits as any others. */
+static void blocks_close_at_their_limits(void **state)
+{
+	static const struct {
+		uint64_t fields;
+		uint32_t rows; /* of a full block */
+	} cases[] = {
+	    {TR_BIT(id), TR_BLOCK_ROWS},
+	    {TR_BIT(id) | TR_BIT(in_tokens), TR_BLOCK_ROWS},
+	    {TR_BIT(id) | TR_BIT(in_tokens) | TR_BIT(turn), TR_BLOCK_CONTENT / 24},
+	    {TR_BIT(id) | TR_BIT(arrival_ns) | TR_BIT(in_tokens) | TR_BIT(out_tokens), TR_BLOCK_CONTENT / 32},
+	    {TR_BIT(id) | TR_BIT(session), TR_BLOCK_CONTENT / (8 + 16 + 5)},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct tr_rec rec = {.mask = cases[i].fields, .session = {"abcde", 5}};
+		struct tr_block *b;
+		struct tr_err err;
+		must(tr_block_new(&b, TR_REQUEST, &err), &err);
+		while (tr_block_add(b, &rec, &err) == 0)
+			rec.id++;
+		assert_int_equal(b->rows, cases[i].rows);
+		assert_true(b->content <= TR_BLOCK_CONTENT);
+		struct tr_cursor c;
+		struct tr_rec back;
+		uint64_t n = 0;
+		for (tr_cursor_init(&c, b); tr_cursor_next(&c, &back); n++) {
+			assert_int_equal(back.mask, cases[i].fields);
+			assert_int_equal(back.id, n);
+		}
+		assert_int_equal(n, cases[i].rows);
+		tr_block_unref(b);
+	}
+}
+
 static void oversized_record(void **state)
 {
 	struct tr_err err;
@@ -315,9 +350,13 @@ static void oversized_record(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(round_trips),       cmocka_unit_test(hash_of_both_forms),
-	    cmocka_unit_test(cut_at_every_byte), cmocka_unit_test(flipped_bytes),
-	    cmocka_unit_test(held_records),      cmocka_unit_test(oversized_record),
+	    cmocka_unit_test(round_trips),
+	    cmocka_unit_test(hash_of_both_forms),
+	    cmocka_unit_test(cut_at_every_byte),
+	    cmocka_unit_test(flipped_bytes),
+	    cmocka_unit_test(held_records),
+	    cmocka_unit_test(oversized_record),
+	    cmocka_unit_test(blocks_close_at_their_limits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
