@@ -3,7 +3,8 @@
 # Everything is built from here, into $(O); `make help` lists the targets.
 #
 # A file added under libtrace/, formats/ or tests/ is found by itself. A tool is tools/trace-x.c, with parts of its own in
-# tools/trace-x-*.c or tools/x/*.c; any other tools/*.c is shared by all tools. Its page is docs/man/trace-x.1.scd.
+# tools/trace-x-*.c or tools/x/*.c (tests can link those); any other tools/*.c is shared by all tools. Its page is
+# docs/man/trace-x.1.scd, and libraries that it alone needs stand in LIBS_trace-x.
 
 VERSION = 0.1.0
 
@@ -22,6 +23,8 @@ COMPILE  = $(CC) $(STD) $(WARN) $(CPPFLAGS) $(CFLAGS) $(SANFLAGS)
 LINK     = $(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS)
 LIBTRACE_LIBS = -lzstd -lz -lcrypto -lpthread -lm
 LDLIBS   = -lcsv -lcjson $(LIBTRACE_LIBS)
+LIBS_trace-replay = -lcurl
+LIBS_trace-mock   = -levent_core
 
 # `make V=1` shows the commands.
 Q   = $(if $(V),,@)
@@ -30,6 +33,9 @@ say = @$(if $(V),:,printf '  %-5s %s\n' $(1) $(2))
 objs     = $(patsubst %.c,$(O)/obj/%.o,$(sort $(1)))
 TOOLS   := $(sort $(foreach f,$(patsubst tools/%.c,%,$(wildcard tools/trace-*.c)),$(if $(word 3,$(subst -, ,$f)),,$f)))
 ARCHIVES = $(O)/libtools.a $(O)/libformats.a $(O)/libtrace.a
+PARTS   := $(sort $(wildcard tools/*/*.c))
+TEST_LIBS = $(O)/libparts.a $(ARCHIVES)
+TEST_LDLIBS = $(foreach t,$(TOOLS),$(LIBS_$t)) $(LDLIBS)
 UNIT    := $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/unit/test_*.c)))
 FUZZ    := $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 PAGES   := $(patsubst docs/man/%.scd,$(O)/man/%,$(sort $(wildcard docs/man/*.scd)))
@@ -80,27 +86,33 @@ $(O)/obj/%.o: %.c $(O)/flags | $$(@D)/
 
 $(O)/libtrace.a: $(call objs,$(wildcard libtrace/*.c))
 $(O)/libformats.a: $(call objs,$(wildcard formats/*.c))
-$(O)/libtools.a: $(call objs,$(filter-out tools/trace-%,$(wildcard tools/*.c)))
-$(ARCHIVES): $(O)/flags
+$(O)/libtools.a: $(call objs,$(filter-out tools/trace-%,$(wildcard tools/*.c))) $(O)/obj/gen/words_table.o
+$(O)/libparts.a: $(call objs,$(PARTS))
+$(O)/libparts.a $(ARCHIVES): $(O)/flags
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+
+$(O)/gen/words_table.c: datasets/portable-words/words.tsv scripts/words-table.awk | $(O)/gen/
+	$(Q)awk -f scripts/words-table.awk $< > $@
+$(O)/obj/gen/words_table.o: $(O)/gen/words_table.c $(O)/flags | $(O)/obj/gen/
+	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
 define tool_rule
 $(O)/bin/$(1): $(call objs,$(wildcard tools/$(1).c tools/$(1)-*.c tools/$(1:trace-%=%)/*.c)) $(ARCHIVES) | $(O)/bin/
 	$$(call say,LINK,$$@)
-	$$(Q)$$(LINK) -o $$@ $$^ $$(LDLIBS)
+	$$(Q)$$(LINK) -o $$@ $$^ $$(LIBS_$(1)) $$(LDLIBS)
 endef
 $(foreach t,$(TOOLS),$(eval $(call tool_rule,$t)))
 
 tests: $(UNIT)
-$(UNIT): $(O)/%: $(O)/obj/%.o $(ARCHIVES) | $$(@D)/
+$(UNIT): $(O)/%: $(O)/obj/%.o $(TEST_LIBS) | $$(@D)/
 	$(call say,LINK,$@)
-	$(Q)$(LINK) -o $@ $^ -lcmocka $(LDLIBS)
+	$(Q)$(LINK) -o $@ $^ -lcmocka $(TEST_LDLIBS)
 
 fuzzers: $(FUZZ)
-$(FUZZ): $(O)/%: $(O)/obj/%.o $(ARCHIVES) | $$(@D)/
+$(FUZZ): $(O)/%: $(O)/obj/%.o $(TEST_LIBS) | $$(@D)/
 	$(call say,LINK,$@)
-	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(TEST_LDLIBS)
 
 -include $(wildcard $(O)/obj/*/*.d $(O)/obj/*/*/*.d)
 

@@ -176,6 +176,8 @@ int tr_create(struct tr_writer **w, const char *path, const struct tr_format *fo
 		return tr_fail(err, TR_EUSAGE, "%s can be read, not written", format->name);
 	/* A way back to the source's format ends with a look whether the bytes are the source's. */
 	flags = head->format && strcmp(head->format, format->name) == 0 ? TR_OUT_SHA256 : 0;
+	if (o && o->in_place)
+		flags |= TR_OUT_IN_PLACE | (o->force ? TR_OUT_FORCE : 0);
 	rc = tr_out_open(&out, path, flags, err);
 	if (rc < 0)
 		return rc;

@@ -22,6 +22,7 @@ struct tr_write_opts {
 	/* Told of a loss that is not an error ("not the source's bytes: ..."). May be NULL. */
 	void (*warn)(void *ctx, const struct tr_err *err);
 	void *warn_ctx;
+	int in_place, force; /* TR_OUT_IN_PLACE, TR_OUT_FORCE */
 };
 
 struct tr_format {

@@ -231,25 +231,42 @@ static int start_small(struct tr_dist *d, struct tr_err *err)
 	return 0;
 }
 
-int tr_dist_add(struct tr_dist *d, uint64_t value, struct tr_err *err)
+static inline int add(struct tr_dist *d, uint64_t value, uint64_t times, struct tr_err *err)
 {
 	int rc;
 
+	if (value > INT64_MAX)
+		return tr_fail(err, TR_ELIMIT, "values of a distribution end at 2^63 - 1");
+	if (d->large.count >= SMALL_FROM && !d->small && !d->no_small) {
+		rc = start_small(d, err);
+		if (rc < 0)
+			return rc;
+	}
 	if (d->small && value < SMALL) {
+		d->small[value] += times;
+		return 0;
+	}
+	rc = tally(d, value, times, err);
+	if (rc < 0)
+		return rc;
+	add_to(&d->large, value, times);
+	return 0;
+}
+
+int tr_dist_add(struct tr_dist *d, uint64_t value, struct tr_err *err)
+{
+	if (d->small && value < SMALL) { /* most token counts */
 		d->small[value]++;
 		return 0;
 	}
-	if (value > INT64_MAX)
-		return tr_fail(err, TR_ELIMIT, "values of a distribution end at 2^63 - 1");
-	if (d->large.count == SMALL_FROM && !d->small && !d->no_small) {
-		rc = start_small(d, err);
-		return rc < 0 ? rc : tr_dist_add(d, value, err);
-	}
-	rc = tally(d, value, 1, err);
-	if (rc < 0)
-		return rc;
-	add_to(&d->large, value, 1);
-	return 0;
+	return add(d, value, 1, err);
+}
+
+int tr_dist_add_times(struct tr_dist *d, uint64_t value, uint32_t times, struct tr_err *err)
+{
+	if (times == 1) /* as a rule */
+		return tr_dist_add(d, value, err);
+	return times ? add(d, value, times, err) : 0;
 }
 
 int tr_dist_add_infinite(struct tr_dist *d, struct tr_err *err)
@@ -277,7 +294,7 @@ static int give_up_small(struct tr_dist *d, struct tr_err *err)
 	return rc;
 }
 
-static int add_times(struct tr_dist *d, uint64_t value, uint64_t times, struct tr_err *err)
+static int add_merged(struct tr_dist *d, uint64_t value, uint64_t times, struct tr_err *err)
 {
 	int rc = 0;
 
@@ -322,13 +339,13 @@ int tr_dist_merge(struct tr_dist *to, const struct tr_dist *from, struct tr_err 
 		rc = merge_hist(to, from, err);
 	for (uint64_t i = 0; from->small && i < SMALL && rc == 0; i++)
 		if (from->small[i])
-			rc = add_times(to, i, from->small[i], err);
+			rc = add_merged(to, i, from->small[i], err);
 	for (uint64_t i = 0; from->slots && i < size_of(from) && rc == 0; i++) {
 		/* Scattered: in the order of the hash they would pile up at one end of the other table. */
 		const struct slot *s = from->slots + (i * UINT64_C(0x9e3779b1) & (size_of(from) - 1));
 
 		if (s->count)
-			rc = add_times(to, s->value, s->count, err);
+			rc = add_merged(to, s->value, s->count, err);
 	}
 	if (rc == 0)
 		to->infinite += from->infinite;
@@ -405,10 +422,11 @@ static uint64_t kth(const struct tr_dist *d, uint64_t k)
 	return d->slots[i].value;
 }
 
-double tr_dist_percentile(const struct tr_dist *d, unsigned k, enum tr_percentile method)
+double tr_dist_percentile_with(const struct tr_dist *d, uint64_t infinite, unsigned k,
+                               enum tr_percentile method)
 {
 	uint64_t count = totals_of(d).count;
-	unsigned __int128 n = (unsigned __int128)count + d->infinite, at, exact;
+	unsigned __int128 n = (unsigned __int128)count + d->infinite + infinite, at, exact;
 	unsigned rest = 0;
 	uint64_t low, high;
 
@@ -430,6 +448,11 @@ double tr_dist_percentile(const struct tr_dist *d, unsigned k, enum tr_percentil
 	high = kth(d, (uint64_t)at + 1);
 	exact = (unsigned __int128)low * 1000 + (unsigned __int128)(high - low) * rest;
 	return (double)exact / 1000.0;
+}
+
+double tr_dist_percentile(const struct tr_dist *d, unsigned k, enum tr_percentile method)
+{
+	return tr_dist_percentile_with(d, 0, k, method);
 }
 
 double tr_dist_error(const struct tr_dist *d)

@@ -23,6 +23,8 @@ struct tr_dist; /* opaque; values are int64 >= 0 */
 int tr_dist_new(struct tr_dist **d, struct tr_dist_budget *budget, struct tr_err *err);
 void tr_dist_free(struct tr_dist *d);
 int tr_dist_add(struct tr_dist *d, uint64_t value, struct tr_err *err);
+/* The same value many times, 2^32 - 1 at most. */
+int tr_dist_add_times(struct tr_dist *d, uint64_t value, uint32_t times, struct tr_err *err);
 int tr_dist_add_infinite(struct tr_dist *d,
                          struct tr_err *err); /* a failure counted as an infinite latency */
 int tr_dist_merge(struct tr_dist *to, const struct tr_dist *from, struct tr_err *err);
@@ -42,6 +44,9 @@ enum tr_percentile { TR_PCT_NEAREST, TR_PCT_LINEAR };
  * 0: the smallest). LINEAR: Hyndman-Fan type 7, as numpy: h = (n-1) k/1000. INFINITY where it falls among
  * infinite values; NAN when empty. */
 double tr_dist_percentile(const struct tr_dist *d, unsigned k, enum tr_percentile method);
+/* The same as if so many infinite values more had been added. */
+double tr_dist_percentile_with(const struct tr_dist *d, uint64_t infinite, unsigned k,
+                               enum tr_percentile method);
 double tr_dist_error(const struct tr_dist *d); /* 0 = exact */
 /* Counts of finite values in [edges[i], edges[i+1]), i < n-1; exact when the error is 0. */
 void tr_dist_bins(const struct tr_dist *d, const uint64_t *edges, unsigned n, uint64_t *counts);

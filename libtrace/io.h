@@ -2,7 +2,7 @@
  *
  * Byte streams. Input: a file or stdin ("-" or NULL), with zstd and gzip (also several frames or
  * members after one another) undone on the fly, found by their magic bytes. Output: a file, written under a
- * temporary name and renamed on commit, or stdout.
+ * temporary name and renamed on commit, or in place; or stdout.
  *
  * Limits: a zstd window above 32 MiB is refused (files made with --ultra -22 or --long need `zstd -d` first).
  */
@@ -52,7 +52,9 @@ const char *tr_in_sha256(struct tr_in *in);
 struct tr_out; /* opaque */
 
 enum {
-	TR_OUT_SHA256 = 1, /* hash what is written (before compression) */
+	TR_OUT_SHA256 = 1,   /* hash what is written (before compression) */
+	TR_OUT_IN_PLACE = 2, /* under its own name from the start; live; an existing file: -TR_EUSAGE ... */
+	TR_OUT_FORCE = 4,    /* ... with this it is overwritten */
 };
 
 /* path NULL or "-": stdout. A path ending in .zst or .gz is compressed. */
@@ -64,12 +66,15 @@ int tr_out_flush(struct tr_out *out, struct tr_err *err);
 uint64_t tr_out_offset(const struct tr_out *out); /* bytes written, before compression */
 int tr_out_seekable(const struct tr_out *out);    /* a plain file written from its start */
 int tr_out_is_tty(const struct tr_out *out);
-int tr_out_is_live(const struct tr_out *out);  /* somebody may be waiting at the other end: not a file */
+/* What is written should not wait here: somebody may be reading at the other end, or it is in place, where
+ * what has been flushed outlives the process. Compressed output is live only in place. */
+int tr_out_is_live(const struct tr_out *out);
 const char *tr_out_sha256(struct tr_out *out); /* of everything so far, hex; "" when not asked for */
 /* Flush, check, close, rename into place. Frees out, also on failure (then the temporary is removed).
  * Until this returns 0 nothing may be called done. */
 int tr_out_commit(struct tr_out *out, struct tr_err *err);
-/* Give up: remove the temporary, free. NULL is fine. */
+/* Give up: remove the temporary, free. A file in place keeps what was written, with its compression ended
+ * properly; one that nothing was written to is removed again. NULL is fine. */
 void tr_out_abort(struct tr_out *out);
 
 #endif

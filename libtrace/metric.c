@@ -81,6 +81,34 @@ static int tls_time(const struct tr_rec *r, uint64_t *out)
 	return span(0, r->tls_ns, out);
 }
 
+static int max_gap(const struct tr_rec *r, uint64_t *out)
+{
+	*out = 0;
+	for (size_t i = 0; i < r->gaps_ns.n; i++)
+		*out = r->gaps_ns.v[i] > *out ? r->gaps_ns.v[i] : *out;
+	return r->gaps_ns.n > 0;
+}
+
+static int icl(const struct tr_rec *r, size_t i, uint64_t *out, uint64_t *times)
+{
+	if (i >= r->gaps_ns.n)
+		return 0;
+	*out = r->gaps_ns.v[i];
+	*times = 1;
+	return 1;
+}
+
+static int itl(const struct tr_rec *r, size_t i, uint64_t *out, uint64_t *times)
+{
+	if (i >= r->gaps_ns.n || r->event_tokens.n != r->gaps_ns.n + 1)
+		return 0;
+	uint64_t tokens = r->event_tokens.v[i + 1];
+
+	*times = tokens <= UINT32_MAX ? tokens : 0; /* more is damage */
+	*out = *times ? r->gaps_ns.v[i] / tokens : 0;
+	return 1;
+}
+
 const struct tr_metric tr_metrics[] = {
     {
         "input_tokens",
@@ -89,6 +117,7 @@ const struct tr_metric tr_metrics[] = {
         "What the server counted is seen_in_tokens, and may differ by a chat template.",
         TR_BIT(in_tokens),
         input_tokens,
+        NULL,
     },
     {
         "output_tokens",
@@ -97,6 +126,7 @@ const struct tr_metric tr_metrics[] = {
         "In a result, what the server counted is seen_out_tokens; vLLM and GuideLLM report that one.",
         TR_BIT(out_tokens),
         output_tokens,
+        NULL,
     },
     {
         "total_tokens",
@@ -105,6 +135,7 @@ const struct tr_metric tr_metrics[] = {
         "As the total of BurstGPT.",
         TR_BIT(in_tokens) | TR_BIT(out_tokens),
         total_tokens,
+        NULL,
     },
     {
         "images",
@@ -113,6 +144,7 @@ const struct tr_metric tr_metrics[] = {
         "As the trace states it.",
         TR_BIT(images),
         images,
+        NULL,
     },
     {
         "lateness",
@@ -121,6 +153,7 @@ const struct tr_metric tr_metrics[] = {
         "MLPerf LoadGen and inference-perf (schedule delay) watch it; most tools do not measure it.",
         TR_BIT(due_ns) | TR_BIT(sent_ns),
         lateness,
+        NULL,
     },
     {
         "ttft",
@@ -131,6 +164,7 @@ const struct tr_metric tr_metrics[] = {
         "see ttft_sent.",
         TR_BIT(due_ns) | TR_BIT(first_ns),
         ttft,
+        NULL,
     },
     {
         "ttft_sent",
@@ -139,6 +173,7 @@ const struct tr_metric tr_metrics[] = {
         "As vLLM, SGLang, inference-perf, GuideLLM, AIPerf and LLMPerf; it hides the client's own delay.",
         TR_BIT(sent_ns) | TR_BIT(first_ns),
         ttft_sent,
+        NULL,
     },
     {
         "e2e",
@@ -149,6 +184,7 @@ const struct tr_metric tr_metrics[] = {
         "e2e_sent.",
         TR_BIT(due_ns) | TR_BIT(end_ns),
         e2e,
+        NULL,
     },
     {
         "e2e_sent",
@@ -157,6 +193,7 @@ const struct tr_metric tr_metrics[] = {
         "As vLLM (E2EL), inference-perf, GuideLLM, AIPerf and LLMPerf; it hides the client's own delay.",
         TR_BIT(sent_ns) | TR_BIT(end_ns),
         e2e_sent,
+        NULL,
     },
     {
         "tpot",
@@ -169,6 +206,36 @@ const struct tr_metric tr_metrics[] = {
         "had the time to first token in it.",
         TR_BIT(first_ns) | TR_BIT(end_ns) | TR_BIT(seen_out_tokens),
         tpot,
+        NULL,
+    },
+    {
+        "icl",
+        "ns",
+        "Inter-chunk latency: every entry of gaps_ns, the time from one token event to the next, whatever the number "
+        "of tokens in it.",
+        "vLLM, GuideLLM and LLMPerf print this as inter-token latency: the same where each event is one token.",
+        TR_BIT(gaps_ns),
+        NULL,
+        icl,
+    },
+    {
+        "itl",
+        "ns",
+        "Inter-token latency: an entry of gaps_ns divided by the event_tokens of the event that ends it, rounded down, "
+        "counted once for each of those tokens; not defined where the tokens of events are unknown.",
+        "As SGLang; vLLM and GuideLLM take chunks for tokens: see icl.",
+        TR_BIT(gaps_ns) | TR_BIT(event_tokens),
+        NULL,
+        itl,
+    },
+    {
+        "max_gap",
+        "ns",
+        "Longest stall of a request: the largest of its gaps_ns; not defined for fewer than two token events.",
+        "An average per request (TPOT) hides it, as arXiv 2507.09019 points out.",
+        TR_BIT(gaps_ns),
+        max_gap,
+        NULL,
     },
     {
         "connect",
@@ -177,6 +244,7 @@ const struct tr_metric tr_metrics[] = {
         "curl's connect less its name lookup.",
         TR_BIT(connect_ns),
         connect_time,
+        NULL,
     },
     {
         "tls",
@@ -185,8 +253,9 @@ const struct tr_metric tr_metrics[] = {
         "curl's appconnect less its connect.",
         TR_BIT(tls_ns),
         tls_time,
+        NULL,
     },
-    {NULL, NULL, NULL, NULL, 0, NULL},
+    {NULL, NULL, NULL, NULL, 0, NULL, NULL},
 };
 
 const struct tr_metric *tr_metric_find(const char *name)
@@ -199,5 +268,10 @@ const struct tr_metric *tr_metric_find(const char *name)
 
 int tr_metric_value(const struct tr_metric *m, const struct tr_rec *r, uint64_t *out)
 {
-	return (r->mask & m->needs) == m->needs && m->value(r, out);
+	return (r->mask & m->needs) == m->needs && m->value && m->value(r, out);
+}
+
+int tr_metric_nth(const struct tr_metric *m, const struct tr_rec *r, size_t i, uint64_t *out, uint64_t *times)
+{
+	return (r->mask & m->needs) == m->needs && m->nth && m->nth(r, i, out, times);
 }

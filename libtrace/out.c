@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Output byte streams: buffered, compressed by the path's ending, under a temporary name until committed.
- * What is not a regular file (a terminal, a pipe, /dev/null) is written in place.
+ * Output byte streams: buffered, compressed by the path's ending, under a temporary name until committed
+ * unless asked otherwise. What is not a regular file (a terminal, a pipe, /dev/null) is written in place.
  */
 #define _XOPEN_SOURCE 700 /* realpath */
 #include "libtrace/io.h"
@@ -25,6 +25,9 @@ struct tr_out {
 	char *name;        /* for messages */
 	char *path, *temp; /* final and temporary name; NULL when written in place */
 	int fd, owns_fd;
+	int in_place; /* as asked for */
+	int created;  /* in place, and not there before */
+	int failed;   /* bytes are missing: nothing may follow */
 	int seekable;
 	struct tr_buf *memory;
 	enum codec codec;
@@ -50,6 +53,7 @@ static int write_all(struct tr_out *o, const char *p, size_t n, struct tr_err *e
 			continue;
 		if (k < 0) {
 			int rc = tr_fail_errno(err, "cannot write");
+			o->failed = 1;
 			tr_err_file(err, o->name);
 			return rc;
 		}
@@ -198,6 +202,21 @@ static int open_temp(struct tr_out *o, const char *path, struct tr_err *err)
 	return rc;
 }
 
+static int open_in_place(struct tr_out *o, const char *path, unsigned flags, struct tr_err *err)
+{
+	o->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+	o->created = o->fd >= 0;
+	if (o->fd < 0 && errno == EEXIST) {
+		if (!(flags & TR_OUT_FORCE))
+			return tr_fail(err, TR_EUSAGE, "exists already; --force overwrites it");
+		o->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0666);
+	}
+	if (o->fd < 0)
+		return tr_fail_errno(err, "cannot create");
+	o->seekable = 1;
+	return 0;
+}
+
 int tr_out_open(struct tr_out **out, const char *path, unsigned flags, struct tr_err *err)
 {
 	int is_stdout = !path || strcmp(path, "-") == 0;
@@ -206,6 +225,7 @@ int tr_out_open(struct tr_out **out, const char *path, unsigned flags, struct tr
 	if (rc < 0)
 		return rc;
 	struct stat st;
+	o->in_place = (flags & TR_OUT_IN_PLACE) != 0;
 	if (is_stdout) {
 		o->fd = STDOUT_FILENO;
 		o->seekable = fstat(o->fd, &st) == 0 && S_ISREG(st.st_mode) && lseek(o->fd, 0, SEEK_CUR) == 0;
@@ -217,6 +237,8 @@ int tr_out_open(struct tr_out **out, const char *path, unsigned flags, struct tr
 			o->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 			if (o->fd < 0)
 				rc = tr_fail_errno(err, "cannot open for writing");
+		} else if (o->in_place) {
+			rc = open_in_place(o, path, flags, err);
 		} else {
 			rc = open_temp(o, path, err);
 		}
@@ -279,10 +301,15 @@ int tr_out_is_tty(const struct tr_out *o)
 	return o->fd >= 0 && isatty(o->fd);
 }
 
-int tr_out_is_live(const struct tr_out *o)
+static int is_file(const struct tr_out *o)
 {
 	struct stat st;
-	return o->fd >= 0 && o->codec == PLAIN && fstat(o->fd, &st) == 0 && !S_ISREG(st.st_mode);
+	return o->fd >= 0 && fstat(o->fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+int tr_out_is_live(const struct tr_out *o)
+{
+	return o->fd >= 0 && (o->in_place || (o->codec == PLAIN && !is_file(o)));
 }
 
 const char *tr_out_sha256(struct tr_out *o)
@@ -329,5 +356,9 @@ void tr_out_abort(struct tr_out *o)
 		return;
 	if (o->temp)
 		unlink(o->temp);
+	else if (o->created && o->offset == 0)
+		unlink(o->name);
+	else if (o->in_place && is_file(o) && !o->failed)
+		(void)drain(o, END, NULL); /* never a pipe: it could block */
 	free_out(o);
 }

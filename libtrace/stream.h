@@ -42,6 +42,11 @@ int tr_writer_put_series(struct tr_writer *w, const struct tr_series *s, struct 
 int tr_writer_put_event(struct tr_writer *w, const struct tr_event *e, struct tr_err *err);
 /* Takes the caller's reference, also on failure. */
 int tr_writer_block(struct tr_writer *w, struct tr_block *b, struct tr_err *err);
+/* The same without ever waiting: 1 = there is no room now, and the reference is still the caller's. */
+int tr_writer_try_block(struct tr_writer *w, struct tr_block *b, struct tr_err *err);
+/* Wait for room until a moment of CLOCK_MONOTONIC: 1 = there is room, 0 = there was none in time, < 0 = the
+ * writer has failed. May be asked from any thread. */
+int tr_writer_room(struct tr_writer *w, int64_t until_ns, struct tr_err *err);
 /* Hand everything so far to the output. */
 int tr_writer_flush(struct tr_writer *w, struct tr_err *err);
 /* The caller sets what the writer cannot know (sources, style, state, verdict, skipped); counts, sums

@@ -11,9 +11,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 enum { QUEUE = 2, LOOK_EVERY = 256 };
-static const int64_t OLD_NS = 250000000; /* on a pipe nothing waits longer than this for its block to fill */
+static const int64_t OLD_NS =
+    250000000; /* on a live output nothing waits longer than this for its block to fill */
 
 struct tr_writer {
 	const struct tr_writer_ops *ops;
@@ -60,6 +62,8 @@ static void *writer_main(void *arg)
 	struct tr_err err;
 	tr_err_clear(&err);
 	int rc = w->ops->begin(w->self, w->out, &w->head, &err);
+	if (rc == 0 && w->live)
+		rc = tr_out_flush(w->out, &err);
 	pthread_mutex_lock(&w->lock);
 	for (;;) {
 		if (rc < 0 && w->rc == 0) {
@@ -94,12 +98,18 @@ static int failed(struct tr_writer *w, struct tr_err *err)
 	return w->rc;
 }
 
-static int enqueue(struct tr_writer *w, struct tr_block *b, struct tr_err *err)
+static int is_full(const struct tr_writer *w)
+{
+	return w->filled - w->taken == QUEUE && w->rc == 0;
+}
+
+/* 1: full, and b is still the caller's. Never so with wait. */
+static int enqueue(struct tr_writer *w, struct tr_block *b, int wait, struct tr_err *err)
 {
 	pthread_mutex_lock(&w->lock);
-	while (w->filled - w->taken == QUEUE && w->rc == 0)
+	while (wait && is_full(w))
 		pthread_cond_wait(&w->change, &w->lock);
-	int rc = failed(w, err);
+	int rc = is_full(w) ? 1 : failed(w, err);
 	if (rc == 0) {
 		w->queue[w->filled++ % QUEUE] = b;
 		pthread_cond_broadcast(&w->change);
@@ -110,16 +120,17 @@ static int enqueue(struct tr_writer *w, struct tr_block *b, struct tr_err *err)
 	return rc;
 }
 
-static int submit_open(struct tr_writer *w, struct tr_err *err)
+static int submit_open(struct tr_writer *w, int wait, struct tr_err *err)
 {
 	int rc = 0;
 	for (int k = 0; k < TR_KINDS && rc == 0; k++) {
-		struct tr_block *b = w->open[k];
-		w->open[k] = NULL;
-		if (b)
-			rc = enqueue(w, b, err);
+		if (w->open[k])
+			rc = enqueue(w, w->open[k], wait, err);
+		if (rc != 1)
+			w->open[k] = NULL;
 	}
-	w->opened_ns = 0;
+	if (rc != 1)
+		w->opened_ns = 0;
 	return rc;
 }
 
@@ -137,8 +148,12 @@ int tr_writer_make(struct tr_writer **out, const struct tr_writer_ops *ops, void
 	w->out = o;
 	w->live = tr_out_is_live(o);
 	tr_count_start(&w->count, &w->tail);
+	pthread_condattr_t attr;
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(&w->change, &attr);
+	pthread_condattr_destroy(&attr);
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->change, NULL);
 	int rc = tr_head_copy(&w->head, head, err);
 	if (rc == 0) {
 		errno = pthread_create(&w->thread, NULL, writer_main, w);
@@ -167,9 +182,9 @@ static int put(struct tr_writer *w, enum tr_kind kind, const void *rec, struct t
 			int64_t now = tr_mono_ns();
 			if (w->opened_ns == 0)
 				w->opened_ns = now;
-			return now - w->opened_ns < OLD_NS ? 0 : submit_open(w, err);
+			return now - w->opened_ns < OLD_NS ? 0 : submit_open(w, 1, err);
 		}
-		rc = submit_open(w, err);
+		rc = submit_open(w, 1, err);
 		if (rc < 0)
 			return rc;
 	}
@@ -190,20 +205,44 @@ int tr_writer_put_event(struct tr_writer *w, const struct tr_event *e, struct tr
 	return put(w, TR_EVENT, e, err);
 }
 
-int tr_writer_block(struct tr_writer *w, struct tr_block *b, struct tr_err *err)
+static int hand_over(struct tr_writer *w, struct tr_block *b, int wait, struct tr_err *err)
 {
-	int rc = submit_open(w, err);
+	int rc = submit_open(w, wait, err);
+	if (rc == 1)
+		return 1;
 	if (rc < 0 || b->rows == 0) {
 		tr_block_unref(b);
 		return rc;
 	}
-	return enqueue(w, b, err);
+	return enqueue(w, b, wait, err);
+}
+
+int tr_writer_block(struct tr_writer *w, struct tr_block *b, struct tr_err *err)
+{
+	return hand_over(w, b, 1, err);
+}
+
+int tr_writer_try_block(struct tr_writer *w, struct tr_block *b, struct tr_err *err)
+{
+	return hand_over(w, b, 0, err);
+}
+
+int tr_writer_room(struct tr_writer *w, int64_t until_ns, struct tr_err *err)
+{
+	struct timespec until = {(time_t)(until_ns / 1000000000), (long)(until_ns % 1000000000)};
+	int late = 0;
+	pthread_mutex_lock(&w->lock);
+	while (is_full(w) && !late)
+		late = pthread_cond_timedwait(&w->change, &w->lock, &until);
+	int room = !is_full(w), rc = failed(w, err);
+	pthread_mutex_unlock(&w->lock);
+	return rc < 0 ? rc : room;
 }
 
 int tr_writer_flush(struct tr_writer *w, struct tr_err *err)
 {
-	int rc = submit_open(w, err);
-	return rc < 0 ? rc : enqueue(w, NULL, err);
+	int rc = submit_open(w, 1, err);
+	return rc < 0 ? rc : enqueue(w, NULL, 1, err);
 }
 
 struct tr_tail *tr_writer_tail(struct tr_writer *w)
@@ -239,7 +278,7 @@ static void free_writer(struct tr_writer *w)
 
 int tr_writer_finish(struct tr_writer *w, struct tr_err *err)
 {
-	int rc = submit_open(w, err);
+	int rc = submit_open(w, 1, err);
 	stop(w, &w->finish);
 	if (rc == 0)
 		rc = failed(w, err);

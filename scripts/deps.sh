@@ -26,6 +26,8 @@ header cjson/cJSON.h libcjson-dev
 header zstd.h libzstd-dev
 header zlib.h zlib1g-dev
 header openssl/evp.h libssl-dev
+header curl/curl.h libcurl4-openssl-dev
+header event2/event.h libevent-dev
 header cmocka.h libcmocka-dev
 command bats bats
 command scdoc scdoc

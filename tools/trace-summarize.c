@@ -7,7 +7,7 @@
 #include "libtrace/near.h"
 #include "tools/cli.h"
 #include "tools/report.h"
-#include "tools/summarize/summarize.h"
+#include "tools/summarize/results.h"
 #include <string.h>
 
 static struct {
@@ -173,6 +173,12 @@ static void report(const struct sum *s)
 		sum_text(s);
 }
 
+/* A run that is void by its own account, or in which nothing succeeded. */
+static int says_nothing(const struct sum *s)
+{
+	return (s->verdict && strcmp(s->verdict, "VOID") == 0) || (s->results && s->results->ok == 0);
+}
+
 int main(int argc, char **argv)
 {
 	static struct sum s;
@@ -192,7 +198,7 @@ int main(int argc, char **argv)
 		status = cli_fail(&tool, &err);
 	} else {
 		report(&s);
-		if (status == 0 && s.verdict && strcmp(s.verdict, "VOID") == 0)
+		if (status == 0 && says_nothing(&s))
 			status = 4;
 	}
 	sum_free(&s);

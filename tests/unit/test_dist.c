@@ -329,6 +329,43 @@ static void test_merge_is_union(void **state)
 	}
 }
 
+/* A value many times is as many values, exact, in the array of small values and in histograms; and infinite
+ * values may be given with the question. */
+static void test_times(void **state)
+{
+	static const unsigned ks[] = {0, 10, 500, 990, 1000};
+	struct tr_rng g;
+
+	(void)state;
+	tr_rng_init(&g, 1, "times");
+	for (int round = 0; round < 200; round++) {
+		struct tr_dist_budget budget = {.entries = round % 2 ? 1 << 20 : 300};
+		struct tr_dist *a = make(&budget), *b = make(&budget);
+		uint64_t range = UINT64_C(1) << tr_rng_below(&g, 50), lost = tr_rng_below(&g, 50);
+
+		for (uint64_t n = 1 + tr_rng_below(&g, round % 10 ? 100 : 2000); n > 0; n--) {
+			uint64_t v = tr_rng_below(&g, range);
+			uint32_t times = (uint32_t)tr_rng_below(&g, 9);
+
+			assert_int_equal(tr_dist_add_times(a, v, times, NULL), 0);
+			for (; times > 0; times--)
+				add(b, v);
+		}
+		if (tr_dist_error(a) == tr_dist_error(b))
+			same(a, b);
+		for (uint64_t i = 0; i < lost; i++)
+			tr_dist_add_infinite(b, NULL);
+		for (size_t i = 0; i < sizeof(ks) / sizeof(*ks); i++) {
+			double x = tr_dist_percentile_with(a, lost, ks[i], TR_PCT_LINEAR);
+			double y = tr_dist_percentile(b, ks[i], TR_PCT_LINEAR);
+
+			assert_true(is(x, y) || tr_dist_error(a) != tr_dist_error(b));
+		}
+		tr_dist_free(a);
+		tr_dist_free(b);
+	}
+}
+
 /* Many distinct values in patterns that weak hashing would pile up, merged: exact, and done in a moment. */
 static void test_patterns(void **state)
 {
@@ -386,6 +423,7 @@ int main(void)
 	    cmocka_unit_test(test_limits),         cmocka_unit_test(test_moments_random),
 	    cmocka_unit_test(test_budget),         cmocka_unit_test(test_no_budget),
 	    cmocka_unit_test(test_merge_is_union), cmocka_unit_test(test_patterns),
+	    cmocka_unit_test(test_times),
 	    cmocka_unit_test(test_bins),
 	};
 

@@ -10,7 +10,9 @@
 #include <string.h>
 #include <cmocka.h>
 
-/* Due at 1 ms, sent 0.5 ms late, first token at 101 ms, end at 1.101 s after 11 tokens. */
+static const uint64_t gaps[] = {300000000, 200000001, 400000000}, tokens[] = {1, 7, 2, 0};
+
+/* Due at 1 ms, sent 0.5 ms late, first token at 101 ms, end at 1.101 s after 11 tokens in 4 events. */
 static struct tr_rec result(void)
 {
 	struct tr_rec r = {0};
@@ -25,6 +27,8 @@ static struct tr_rec result(void)
 	TR_SET(&r, seen_out_tokens, 11);
 	TR_SET(&r, connect_ns, 40000);
 	TR_SET(&r, tls_ns, 0);
+	TR_SET(&r, gaps_ns, ((struct tr_list){gaps, 3}));
+	TR_SET(&r, event_tokens, ((struct tr_list){tokens, 4}));
 	return r;
 }
 
@@ -35,6 +39,16 @@ static const struct {
     {"input_tokens", 4808},   {"output_tokens", 10}, {"total_tokens", 4818},  {"images", 2},
     {"lateness", 500000},     {"ttft", 100000000},   {"ttft_sent", 99500000}, {"e2e", 1100000000},
     {"e2e_sent", 1099500000}, {"tpot", 100000000},   {"connect", 40000},      {"tls", 0},
+    {"max_gap", 400000000},
+};
+
+static const struct {
+	const char *name;
+	size_t n;
+	uint64_t value[3], times[3];
+} several[] = {
+    {"icl", 3, {300000000, 200000001, 400000000}, {1, 1, 1}},
+    {"itl", 3, {300000000 / 7, 100000000, 0}, {7, 2, 0}},
 };
 
 static int value(const char *name, const struct tr_rec *r, uint64_t *v)
@@ -69,7 +83,8 @@ static void test_absent(void **state)
 			uint64_t v;
 
 			r.mask &= ~(UINT64_C(1) << bit);
-			assert_int_equal(tr_metric_value(m, &r, &v), !(m->needs >> bit & 1));
+			int defined = m->value ? tr_metric_value(m, &r, &v) : tr_metric_nth(m, &r, 0, &v, &v);
+			assert_int_equal(defined, !(m->needs >> bit & 1));
 		}
 	}
 }
@@ -108,6 +123,33 @@ static void test_undefined(void **state)
 	assert_true(v == UINT64_MAX);
 }
 
+static void test_several(void **state)
+{
+	struct tr_rec r = result();
+	uint64_t v, times, huge[] = {1, UINT64_C(1) << 32};
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(several) / sizeof(*several); k++) {
+		const struct tr_metric *m = tr_metric_find(several[k].name);
+
+		assert_int_equal(tr_metric_value(m, &r, &v), 0);
+		for (size_t i = 0; i < several[k].n; i++) {
+			assert_int_equal(tr_metric_nth(m, &r, i, &v, &times), 1);
+			assert_true(v == several[k].value[i] && times == several[k].times[i]);
+		}
+		assert_int_equal(tr_metric_nth(m, &r, several[k].n, &v, &times), 0);
+	}
+	assert_int_equal(tr_metric_nth(tr_metric_find("ttft"), &r, 0, &v, &times), 0);
+	r.event_tokens.n = 3; /* not one for each event: which is whose is not known */
+	assert_int_equal(tr_metric_nth(tr_metric_find("itl"), &r, 0, &v, &times), 0);
+	r.gaps_ns.n = 1;
+	r.event_tokens = (struct tr_list){huge, 2};
+	assert_int_equal(tr_metric_nth(tr_metric_find("itl"), &r, 0, &v, &times), 1);
+	assert_true(times == 0);
+	r.gaps_ns.n = 0;
+	assert_int_equal(value("max_gap", &r, &v), 0);
+}
+
 static int is_part(char c)
 {
 	return isalnum((unsigned char)c) || c == '_';
@@ -139,6 +181,7 @@ static void test_definitions(void **state)
 		assert_true(strlen(m->source) > 0);
 		assert_true(m->needs != 0);
 		assert_ptr_equal(tr_metric_find(m->name), m);
+		assert_true(!m->value != !m->nth);
 		for (unsigned f = 0; f < schema->nfields; f++) {
 			const struct tr_field *field = &schema->fields[f];
 			int needed = m->needs >> field->bit & 1;
@@ -147,8 +190,8 @@ static void test_definitions(void **state)
 				assert_int_equal(names(m->definition, field->name), needed);
 		}
 	}
-	assert_int_equal(n, sizeof(known) / sizeof(*known));
-	assert_null(tr_metric_find("itl"));
+	assert_int_equal(n, sizeof(known) / sizeof(*known) + sizeof(several) / sizeof(*several));
+	assert_null(tr_metric_find("itls"));
 	assert_null(tr_metric_find(""));
 }
 
@@ -158,6 +201,7 @@ int main(void)
 	    cmocka_unit_test(test_values),
 	    cmocka_unit_test(test_absent),
 	    cmocka_unit_test(test_undefined),
+	    cmocka_unit_test(test_several),
 	    cmocka_unit_test(test_definitions),
 	};
 

@@ -5,7 +5,7 @@
  * gaps, windows and the rate.
  */
 #include "libtrace/meta.h"
-#include "tools/summarize/summarize.h"
+#include "tools/summarize/results.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +47,7 @@ void sum_free(struct sum *s)
 	sum_set_free(&s->all);
 	tr_order_free(s->order);
 	sum_groups_free(s->groups);
+	sum_results_free(s->results);
 	sum_distinct_free(&s->sessions);
 	for (unsigned i = 0; i < SUM_NAMED; i++)
 		sum_names_free(&s->names[i]);
@@ -168,6 +169,8 @@ static int add_grouped(struct sum *s, const struct tr_block *b, struct tr_err *e
 			e = sum_groups_of_record(g, &rec, &s->groups_budget, &at, err);
 		else if (!timed)
 			e = sum_groups_of_none(g, &s->groups_budget, &at, err);
+		if (e == 0 && g->by.field && s->results && sum_is_result(&rec))
+			e = sum_group_results_add(&g->v[at].results, s->results, &rec, &s->groups_budget, err);
 		if (e)
 			return e;
 		struct tr_ordered row = {.w = {
@@ -186,6 +189,14 @@ static int add_grouped(struct sum *s, const struct tr_block *b, struct tr_err *e
 	return e;
 }
 
+static int add_results(struct sum *s, const struct tr_block *b, struct tr_err *err)
+{
+	if (!column(b, TR_F_sent_ns) && !column(b, TR_F_status))
+		return 0;
+	int e = s->results ? 0 : sum_results_new(&s->results, err);
+	return e ? e : sum_results_block(s->results, b, err);
+}
+
 int sum_block(struct sum *s, const struct tr_block *b, struct tr_err *err)
 {
 	if (b->kind != TR_REQUEST) {
@@ -193,8 +204,9 @@ int sum_block(struct sum *s, const struct tr_block *b, struct tr_err *err)
 		return 0;
 	}
 	s->all.records += b->rows;
-	s->results |= column(b, TR_F_sent_ns) || column(b, TR_F_status);
-	int e = add_lengths(s, b, TR_F_in_tokens, SUM_IN, err);
+	int e = add_results(s, b, err);
+	if (e == 0)
+		e = add_lengths(s, b, TR_F_in_tokens, SUM_IN, err);
 	if (e == 0)
 		e = add_lengths(s, b, TR_F_out_tokens, SUM_OUT, err);
 	if (e == 0)
@@ -290,5 +302,7 @@ int sum_finish(struct sum *s, struct tr_err *err)
 		e = left(s, &row, err);
 	if (e == 0 && s->groups)
 		sum_groups_sort(s->groups);
+	if (e == 0 && s->results)
+		sum_results_finish(s->results);
 	return e;
 }

@@ -3,30 +3,50 @@
  * Charts of block characters: lengths in bins that double, side by side, and the rate over time.
  */
 #include "tools/report.h"
-#include "tools/summarize/summarize.h"
+#include "tools/summarize/results.h"
 #include <stdio.h>
 #include <string.h>
 
-enum { BINS = 64, ROWS = 16, BAR = 22, COLUMNS = 72, HEIGHT = 3, FEW = 10, GLYPH = 4 };
+enum { BINS = 128, ROWS = 16, BAR = 22, COLUMNS = 72, HEIGHT = 3, FEW = 10, GLYPH = 4 };
 
-/* --- lengths ------------------------------------------------------------------------------- */
+/* --- histograms ------------------------------------------------------------------------------ */
 
-struct lengths {
+struct chart {
 	unsigned rows;
 	uint64_t low[ROWS], count[ROWS]; /* a row begins at low */
 	uint64_t most;
 };
 
-/* Bins 0, 1, 2-3, 4-7, ... from the first used one to the last, as many to a row as needed. */
-static struct lengths bin_lengths(const struct tr_dist *d)
+/* Lengths: 0, 1, 2-3, 4-7, ... */
+static unsigned doubling(uint64_t *edges)
 {
-	struct lengths l = {0};
-	uint64_t edges[BINS + 1] = {0}, counts[BINS];
-	unsigned first = BINS, last = 0;
-	for (unsigned i = 0; i < BINS; i++)
+	edges[0] = 0;
+	for (unsigned i = 0; i < 64; i++)
 		edges[i + 1] = UINT64_C(1) << i;
-	tr_dist_bins(d, edges, BINS + 1, counts);
-	for (unsigned i = 0; i < BINS; i++) {
+	return 65;
+}
+
+/* Times: round ones, from 1 us. */
+static unsigned decades(uint64_t *edges)
+{
+	static const unsigned tenths[] = {10, 15, 20, 30, 50, 70};
+	enum { STEPS = sizeof(tenths) / sizeof(tenths[0]) };
+	unsigned n = 1;
+	edges[0] = 0;
+	for (uint64_t unit = 100; unit < UINT64_C(100000000000000000); unit *= 10)
+		for (unsigned i = 0; i < STEPS; i++)
+			edges[n++] = unit * tenths[i];
+	return n;
+}
+
+/* From the first bin used to the last, as many to a row as needed. */
+static struct chart bin(const struct tr_dist *d, unsigned (*make)(uint64_t *edges))
+{
+	struct chart l = {0};
+	uint64_t edges[BINS + 1], counts[BINS];
+	unsigned bins = make(edges) - 1, first = BINS, last = 0;
+	tr_dist_bins(d, edges, bins + 1, counts);
+	for (unsigned i = 0; i < bins; i++) {
 		if (counts[i] == 0)
 			continue;
 		first = i < first ? i : first;
@@ -55,31 +75,46 @@ static void print_bar(uint64_t v, uint64_t most)
 		fputs(eighths >= 8 ? "█" : part[eighths], stdout);
 }
 
-static void print_row(const struct lengths *l, unsigned row, int last)
+static void print_row(const struct chart *l, unsigned row, int last, char *(*name)(double v, char *out))
 {
 	char text[REP_TEXT];
 	if (row >= l->rows) {
 		printf("%*s", last ? 0 : 6 + 1 + BAR + 1 + 6, "");
 		return;
 	}
-	printf("%6s ", rep_short((double)l->low[row], text));
+	printf("%6s ", name((double)l->low[row], text));
 	print_bar(l->count[row], l->most);
 	printf(last ? " %s" : " %-6s", rep_short((double)l->count[row], text));
 }
 
+/* Two of them side by side. */
+static void print_pair(const struct chart *a, const struct chart *b, char *(*name)(double v, char *out))
+{
+	for (unsigned i = 0; i < a->rows || i < b->rows; i++) {
+		print_row(a, i, i >= b->rows, name);
+		fputs(i < b->rows ? "   " : "", stdout);
+		print_row(b, i, 1, name);
+		putchar('\n');
+	}
+}
+
 void sum_chart_lengths(const struct sum *s, const char *strong, const char *plain)
 {
-	struct lengths in = bin_lengths(s->all.d[SUM_IN]), out = bin_lengths(s->all.d[SUM_OUT]);
+	struct chart in = bin(s->all.d[SUM_IN], doubling), out = bin(s->all.d[SUM_OUT], doubling);
 	if (in.rows + out.rows == 0)
 		return;
 	printf("\n%s%-39s%s%s\n", strong, in.rows ? "input tokens, from" : "",
 	       out.rows ? "output tokens, from" : "", plain);
-	for (unsigned i = 0; i < in.rows || i < out.rows; i++) {
-		print_row(&in, i, i >= out.rows);
-		fputs(i < out.rows ? "   " : "", stdout);
-		print_row(&out, i, 1);
-		putchar('\n');
-	}
+	print_pair(&in, &out, rep_short);
+}
+
+void sum_chart_latencies(const struct sum *s, const char *strong, const char *plain)
+{
+	struct chart ttft = bin(s->results->d[SUM_TTFT], decades), e2e = bin(s->results->d[SUM_E2E], decades);
+	if (ttft.rows + e2e.rows == 0)
+		return;
+	printf("\n%s%-39s%s%s\n", strong, ttft.rows ? "TTFT, from" : "", e2e.rows ? "E2E, from" : "", plain);
+	print_pair(&ttft, &e2e, rep_short_ns);
 }
 
 /* --- rate ------------------------------------------------------------------------------------ */

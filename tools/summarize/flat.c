@@ -4,7 +4,7 @@
  */
 #include "libtrace/num.h"
 #include "tools/report.h"
-#include "tools/summarize/summarize.h"
+#include "tools/summarize/results.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,6 +64,22 @@ static void row(const char *group, const struct sum_dist_info *info, const struc
 	putchar('\n');
 }
 
+static void latencies(const char *group, const struct sum *s)
+{
+	for (unsigned i = 0; i < SUM_LATENCIES; i++) {
+		struct sum_figures f = sum_results_read(s->results, i, s->method);
+		row(group, &sum_latencies[i].dist, &f);
+	}
+}
+
+static void group_latencies(const char *group, const struct sum_group_results *g, enum tr_percentile method)
+{
+	for (unsigned i = 0; i < SUM_GROUP_LATENCIES; i++) {
+		struct sum_figures f = sum_dist_read(g->d[i], method);
+		row(group, &sum_latencies[sum_group_latencies[i]].dist, &f);
+	}
+}
+
 static void rows(const char *group, const struct sum_set *set, enum tr_percentile method)
 {
 	for (unsigned i = 0; i < SUM_DISTS; i++) {
@@ -81,7 +97,12 @@ void sum_csv(const struct sum *s)
 	fputs(",error\n", stdout);
 	if (!s->groups)
 		rows("", &s->all, s->method);
-	for (unsigned i = 0; s->groups && i < s->groups->n; i++)
-		rows(sum_group_name(&s->groups->by, &s->groups->v[i], SUM_NAME_BYTES, name),
-		     &s->groups->v[i].set, s->method);
+	if (!s->groups && s->results)
+		latencies("", s);
+	for (unsigned i = 0; s->groups && i < s->groups->n; i++) {
+		const struct sum_group *g = &s->groups->v[i];
+		rows(sum_group_name(&s->groups->by, g, SUM_NAME_BYTES, name), &g->set, s->method);
+		if (g->results)
+			group_latencies(name, g->results, s->method);
+	}
 }

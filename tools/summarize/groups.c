@@ -4,7 +4,7 @@
  */
 #include "tools/hash.h"
 #include "libtrace/num.h"
-#include "tools/summarize/summarize.h"
+#include "tools/summarize/results.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,6 +66,7 @@ void sum_groups_free(struct sum_groups *g)
 	for (unsigned i = 0; i < g->n; i++) {
 		free(g->v[i].text);
 		sum_set_free(&g->v[i].set);
+		sum_group_results_free(g->v[i].results);
 	}
 	free(g->v);
 	free(g->slots);

@@ -4,7 +4,7 @@
  * two together.
  */
 #include "tools/report.h"
-#include "tools/summarize/summarize.h"
+#include "tools/summarize/results.h"
 #include <math.h>
 
 /* A value of a distribution: an exact integer where it is counted in its own unit. */
@@ -16,10 +16,17 @@ static void value(struct rep_json *j, const char *key, unsigned __int128 v, doub
 		rep_num(j, key, (double)v / unit);
 }
 
-static void dist(struct rep_json *j, const struct sum_dist_info *info, const struct sum_figures *f)
+void sum_json_percentiles(struct rep_json *j, double unit, const struct sum_figures *f)
+{
+	for (unsigned i = 0; i < SUM_PERCENTILES; i++)
+		rep_num(j, sum_percentiles[i].key, f->p[i] / unit);
+	if (f->error > 0)
+		rep_num(j, "error", f->error);
+}
+
+void sum_json_dist(struct rep_json *j, const struct sum_dist_info *info, const struct sum_figures *f)
 {
 	const struct tr_moments *m = &f->m;
-	rep_open(j, info->key, '{');
 	rep_u64(j, "count", m->count);
 	if (m->count == 0) {
 		rep_null(j, "sum");
@@ -33,18 +40,16 @@ static void dist(struct rep_json *j, const struct sum_dist_info *info, const str
 	rep_num(j, "mean", m->mean / info->unit);
 	rep_num(j, "sd", m->sd / info->unit);
 	rep_num(j, "cv", m->cv);
-	for (unsigned i = 0; i < SUM_PERCENTILES; i++)
-		rep_num(j, sum_percentiles[i].key, f->p[i] / info->unit);
-	if (f->error > 0)
-		rep_num(j, "error", f->error);
-	rep_close(j, '}');
+	sum_json_percentiles(j, info->unit, f);
 }
 
 static void set(struct rep_json *j, const struct sum_set *s, enum tr_percentile method)
 {
 	for (unsigned i = 0; i < SUM_DISTS; i++) {
 		struct sum_figures f = sum_set_read(s, i, method);
-		dist(j, &sum_dists[i], &f);
+		rep_open(j, sum_dists[i].key, '{');
+		sum_json_dist(j, &sum_dists[i], &f);
+		rep_close(j, '}');
 	}
 }
 
@@ -152,6 +157,8 @@ static void groups(struct rep_json *j, const struct sum *s)
 		rep_num(j, "span_s", sum_set_span(&g->v[i].set) / 1e9);
 		rep_num(j, "rate_per_s", sum_set_rate(&g->v[i].set));
 		set(j, &g->v[i].set, s->method);
+		if (s->results)
+			sum_json_group_results(j, g->v[i].results, s->method);
 		rep_close(j, '}');
 	}
 	rep_close(j, ']');
@@ -196,6 +203,8 @@ void sum_json(const struct sum *s)
 	burstiness(&j, s);
 	for (unsigned i = 0; i < SUM_NAMED; i++)
 		names(&j, &s->names[i]);
+	if (s->results)
+		sum_json_results(&j, s);
 	groups(&j, s);
 	rep_close(&j, '}');
 }

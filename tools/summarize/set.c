@@ -52,15 +52,17 @@ int sum_set_gap(struct sum_set *s, int64_t t, struct tr_err *err)
 	return e;
 }
 
-struct sum_figures sum_set_read(const struct sum_set *s, enum sum_dist which, enum tr_percentile method)
+struct sum_figures sum_dist_read(const struct tr_dist *d, enum tr_percentile method)
 {
-	if (s->sealed)
-		return s->f[which];
-	const struct tr_dist *d = s->d[which];
 	struct sum_figures f = {.m = tr_dist_moments(d), .error = tr_dist_error(d)};
 	for (unsigned i = 0; i < SUM_PERCENTILES; i++)
 		f.p[i] = tr_dist_percentile(d, sum_percentiles[i].k, method);
 	return f;
+}
+
+struct sum_figures sum_set_read(const struct sum_set *s, enum sum_dist which, enum tr_percentile method)
+{
+	return s->sealed ? s->f[which] : sum_dist_read(s->d[which], method);
 }
 
 void sum_set_seal(struct sum_set *s, enum tr_percentile method)

@@ -67,6 +67,7 @@ void sum_set_arrival(struct sum_set *s, int64_t t);
 int sum_set_gap(struct sum_set *s, int64_t t, struct tr_err *err);
 /* Nothing will be added any more: keep the figures, give back the memory. */
 void sum_set_seal(struct sum_set *s, enum tr_percentile method);
+struct sum_figures sum_dist_read(const struct tr_dist *d, enum tr_percentile method);
 struct sum_figures sum_set_read(const struct sum_set *s, enum sum_dist which, enum tr_percentile method);
 double sum_set_span(const struct sum_set *s); /* ns; NAN without arrivals */
 double sum_set_rate(const struct sum_set *s); /* per second; NAN when the span is 0 */
@@ -137,6 +138,9 @@ int sum_distinct_block(struct sum_distinct *d, const struct tr_block *b, unsigne
 
 /* --- groups ----------------------------------------------------------------------------------- */
 
+struct sum_results; /* results.h */
+struct sum_group_results;
+
 struct sum_by {
 	const char *text;             /* as given; NULL = no groups */
 	const struct tr_field *field; /* NULL: windows of `window` ns */
@@ -150,6 +154,7 @@ struct sum_group {
 	char *text;   /* strings: clipped */
 	size_t n;
 	struct sum_set set;
+	struct sum_group_results *results; /* NULL: none of it is a result */
 };
 struct sum_groups {
 	struct sum_by by;
@@ -197,7 +202,7 @@ struct sum {
 	struct sum_groups *groups; /* NULL without --by */
 	uint64_t zeros[2];         /* SUM_IN, SUM_OUT: values that are 0 */
 	uint64_t inversions, skipped, series, events;
-	int results; /* kind "results" */
+	struct sum_results *results; /* NULL: no record is one */
 	int has_previous;
 	int64_t previous;  /* arrival of the record before, in stream order */
 	const char *state; /* the worst of the inputs' */
@@ -223,11 +228,17 @@ int sum_finish(struct sum *s, struct tr_err *err);
 /* How a group is called: its text made safe, or its number. out: REP_SAFE(width) bytes. */
 char *sum_group_name(const struct sum_by *by, const struct sum_group *g, unsigned width, char *out);
 
+/* The members of a distribution, and the percentiles alone. */
+struct rep_json;
+void sum_json_dist(struct rep_json *j, const struct sum_dist_info *info, const struct sum_figures *f);
+void sum_json_percentiles(struct rep_json *j, double unit, const struct sum_figures *f);
+
 void sum_json(const struct sum *s);
 void sum_csv(const struct sum *s);
 void sum_text(const struct sum *s);
 /* strong, plain: what turns bold on and off, or "". */
 void sum_chart_lengths(const struct sum *s, const char *strong, const char *plain);
+void sum_chart_latencies(const struct sum *s, const char *strong, const char *plain);
 void sum_chart_rate(const struct sum *s, const char *strong, const char *plain);
 
 #endif

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The report for a terminal of 80 columns.
+ * The report for a terminal of 80 columns; results have one of their own, in results_text.c.
  */
 #include "tools/report.h"
-#include "tools/summarize/summarize.h"
+#include "tools/summarize/results.h"
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { WIDTH = 80, NAME = 40, GROUP = 14, SOURCES = 5 };
+enum { WIDTH = 80, RESULTS_WIDTH = 110, REASONS = 1000, NAME = 40, GROUP = 14, SOURCES = 5 };
 
 static const char *strong = "", *plain = "";
 
@@ -17,6 +17,29 @@ static const char *strong = "", *plain = "";
 static const char *safe(const char *text, unsigned width, char *out)
 {
 	return rep_safe((struct tr_slice){text, strlen(text)}, width, out);
+}
+
+/* The verdict and why, in lines broken at blanks. */
+static void verdict(const struct sum *s)
+{
+	char line[REP_SAFE(REASONS)];
+	unsigned at = (unsigned)printf("verdict %s", safe(s->verdict, NAME, line));
+	if (!s->reasons) {
+		putchar('\n');
+		return;
+	}
+	putchar(':');
+	safe(s->reasons, REASONS, line);
+	for (char *p = line; p;) {
+		char *blank = strchr(p, ' ');
+		if (blank)
+			*blank = 0;
+		at += rep_width(p) + 1;
+		printf("%s%s", at > RESULTS_WIDTH ? "\n  " : " ", p);
+		at = at > RESULTS_WIDTH ? rep_width(p) + 2 : at;
+		p = blank ? blank + 1 : NULL;
+	}
+	putchar('\n');
 }
 
 static void sources(const struct sum *s)
@@ -36,11 +59,8 @@ static void sources(const struct sum *s)
 	if (strcmp(s->state, "complete") != 0)
 		printf("%sthe input is %s%s: these are the figures of what was read\n", strong, s->state,
 		       plain);
-	if (s->verdict) {
-		printf("verdict %s\n", safe(s->verdict, NAME, line));
-		if (s->reasons)
-			printf("  %s\n", safe(s->reasons, WIDTH - 2, line));
-	}
+	if (s->verdict)
+		verdict(s);
 }
 
 static void totals(const struct sum *s)
@@ -63,6 +83,11 @@ static void totals(const struct sum *s)
 		if (s->zeros[i])
 			printf(", %s with no %s", rep_thousands(s->zeros[i], a), sum_dists[i].label);
 	putchar('\n');
+}
+
+static void others(const struct sum *s)
+{
+	char a[REP_TEXT], b[REP_TEXT];
 	if (s->skipped)
 		printf("%s rows were skipped\n", rep_thousands(s->skipped, a));
 	if (s->series || s->events)
@@ -215,7 +240,16 @@ void sum_text(const struct sum *s)
 		plain = "\033[0m";
 	}
 	sources(s);
+	if (s->results) {
+		others(s);
+		sum_text_results(s, strong, plain);
+		if (s->groups && !s->groups->by.field)
+			groups(s);
+		distributions(s);
+		return;
+	}
 	totals(s);
+	others(s);
 	distributions(s);
 	burstiness(s);
 	for (unsigned i = 0; i < SUM_NAMED; i++)

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Between run.c and worker.c: a thread and what it shares.
+ */
+#ifndef TOOLS_REPLAY_RUN_IMPL_H
+#define TOOLS_REPLAY_RUN_IMPL_H
+
+#include "tools/replay/cap.h"
+#include "tools/replay/reply.h"
+#include "tools/replay/run.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+	INBOX_JOBS = 1024,      /* that wait in one thread */
+	INBOX_BYTES = 64 << 20, /* of their payloads */
+	READY_JOBS = 64,        /* whose bodies are made ahead of time */
+	READY_BYTES = 8 << 20,  /* of those bodies; one is always allowed */
+	BODY_MAX = 256 << 20,
+	STARTS_A_TURN = 16, /* requests started before sockets are looked at again */
+	STAMP_BITS = 7,     /* histograms: within 0.8 % */
+};
+static const int64_t SPIN_NS = 50000;          /* before a due time the thread watches the clock */
+static const int64_t STARE_NS = 5000;          /* and in the last of it does nothing else */
+static const int64_t HAND_OVER_NS = 100000000; /* results wait no longer than this for their block to fill */
+
+struct worker;
+
+struct flight {            /* a request from when its body is made until it has ended */
+	struct exchange x; /* first: the transport's callbacks give it back */
+	struct worker *w;
+	struct job *job;
+	struct reply reply;
+	struct tr_buf body;
+	struct body_made made;
+	char id[40];
+	char why[RUN_SAMPLE];
+	int64_t dispatched; /* mono */
+	int held;           /* had to wait for a place */
+	int warm;           /* opens a connection, nothing more */
+	struct flight *prev, *next;
+};
+
+struct flights { /* in order */
+	struct flight *first, *last;
+	unsigned n;
+};
+
+struct worker {
+	struct run *run;
+	unsigned index;
+	pthread_t thread;
+	int started;
+	struct transport *t;
+
+	/* pushed by the caller, under the lock */
+	pthread_mutex_t lock;
+	struct job *in_first, *in_last;
+	unsigned waiting; /* jobs pushed and not yet dispatched: what INBOX_JOBS bounds */
+	size_t waiting_bytes;
+	atomic_int hungry; /* asleep with nothing to do: wake it when something is pushed */
+
+	/* the thread's own */
+	struct job **heap; /* by due time, then order of arrival */
+	unsigned heap_n;
+	struct flights ready, flying, spare;
+	size_t ready_bytes;
+	struct tr_block *out;
+	int64_t out_since; /* mono */
+	int64_t newest_due;
+	int64_t sends_ended; /* mono: when there was nothing left to send; 0 = not yet */
+	struct run_stats s;
+	int64_t born_cpu, born_mono;
+};
+
+struct run {
+	struct run_opts o;
+	struct sink *sink;
+	struct cap cap;
+	struct worker w[RUN_THREADS_MAX];
+
+	atomic_llong zero;  /* mono; 0 = not begun */
+	atomic_llong grace; /* ns, after sending is over */
+	atomic_int input_ended, stop;
+	atomic_ullong finished, unsent, warm_ok, warm_failed;
+
+	pthread_mutex_t lock; /* of what follows, and of the condition */
+	pthread_cond_t change;
+	unsigned threads_done, threads_warm;
+	int rc; /* < 0: a thread failed */
+	struct tr_err err;
+};
+
+void *worker_main(void *arg);
+int worker_transport(struct worker *w, struct tr_err *err); /* make its transport */
+void run_fail(struct run *r, int rc, const struct tr_err *err);
+void run_tell(struct run *r); /* something has changed that a caller may wait for */
+
+#endif
