@@ -211,9 +211,11 @@ const struct tr_metric tr_metrics[] = {
     {
         "icl",
         "ns",
-        "Inter-chunk latency: every entry of gaps_ns, the time from one token event to the next, whatever the number "
+        "Inter-chunk latency: every entry of gaps_ns, the time from one token event to the next, whatever "
+        "the number "
         "of tokens in it.",
-        "vLLM, GuideLLM and LLMPerf print this as inter-token latency: the same where each event is one token.",
+        "vLLM, GuideLLM and LLMPerf print this as inter-token latency: the same where each event is one "
+        "token.",
         TR_BIT(gaps_ns),
         NULL,
         icl,
@@ -221,7 +223,8 @@ const struct tr_metric tr_metrics[] = {
     {
         "itl",
         "ns",
-        "Inter-token latency: an entry of gaps_ns divided by the event_tokens of the event that ends it, rounded down, "
+        "Inter-token latency: an entry of gaps_ns divided by the event_tokens of the event that ends it, "
+        "rounded down, "
         "counted once for each of those tokens; not defined where the tokens of events are unknown.",
         "As SGLang; vLLM and GuideLLM take chunks for tokens: see icl.",
         TR_BIT(gaps_ns) | TR_BIT(event_tokens),
@@ -231,7 +234,8 @@ const struct tr_metric tr_metrics[] = {
     {
         "max_gap",
         "ns",
-        "Longest stall of a request: the largest of its gaps_ns; not defined for fewer than two token events.",
+        "Longest stall of a request: the largest of its gaps_ns; not defined for fewer than two token "
+        "events.",
         "An average per request (TPOT) hides it, as arXiv 2507.09019 points out.",
         TR_BIT(gaps_ns),
         max_gap,

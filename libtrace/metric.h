@@ -16,8 +16,8 @@ struct tr_metric {
 	uint64_t needs;         /* fields that must be present */
 	/* 1 = value set; 0 = not defined for this record (TPOT of one token). Values are >= 0. NULL: nth. */
 	int (*value)(const struct tr_rec *r, uint64_t *out);
-	/* Where a record has several values: 1 = the i-th is set and counts `times` times (0: it is no value);
-	 * 0 = there are no more. NULL in the other rows. */
+	/* Where a record has several values: 1 = the i-th is set and counts `times` times (0: it is no
+	 * value); 0 = there are no more. NULL in the other rows. */
 	int (*nth)(const struct tr_rec *r, size_t i, uint64_t *out, uint64_t *times);
 };
 extern const struct tr_metric tr_metrics[]; /* ends with name NULL */

@@ -25,8 +25,11 @@ extern const uint32_t words_count;           /* 9427 */
 /* Those that may begin a text: indexes into words_all, ascending. */
 extern const uint16_t words_first[];
 extern const uint32_t words_first_count; /* 3667 */
-/* Open addressing: index + 1, 0 = free; a word stands at its hash (words.c) or in the slots that follow. */
-extern const uint16_t words_slots[WORDS_SLOTS];
+/* For looking words up: a hash table with open addressing, 0 = free. A word is its letters as digits of 5
+ * bits, a = 1, the last one lowest; with WORDS_BEGINS when it may begin a text. It stands at its hash
+ * (words.c) or in the slots that follow. */
+#define WORDS_BEGINS (UINT64_C(1) << 60)
+extern const uint64_t words_slots[WORDS_SLOTS];
 
 /* How many tokens a text has by this measure: a portable word (with the one space before it; the first word
  * of the text without a space: one of words_first) counts 1; each stretch of anything else counts 1 for

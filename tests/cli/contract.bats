@@ -7,9 +7,10 @@ setup() {
 	# shellcheck disable=SC2034
 	declare -gA needs=(
 		[trace-synth]='--arrivals constant:10/s --input fixed:10 --output fixed:10 --requests 20'
+		[trace-mock]='--port 0 --duration 100ms'
 	)
 	# Tools that read no stream.
-	sources=' trace-synth '
+	sources=' trace-mock trace-synth '
 	build=${REPRISE_BUILD:-build}
 	mapfile -t tools < <(cd "$build/bin" && ls)
 	((${#tools[@]} > 0))

@@ -423,8 +423,7 @@ int main(void)
 	    cmocka_unit_test(test_limits),         cmocka_unit_test(test_moments_random),
 	    cmocka_unit_test(test_budget),         cmocka_unit_test(test_no_budget),
 	    cmocka_unit_test(test_merge_is_union), cmocka_unit_test(test_patterns),
-	    cmocka_unit_test(test_times),
-	    cmocka_unit_test(test_bins),
+	    cmocka_unit_test(test_times),          cmocka_unit_test(test_bins),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

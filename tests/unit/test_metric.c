@@ -198,10 +198,8 @@ static void test_definitions(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_values),
-	    cmocka_unit_test(test_absent),
-	    cmocka_unit_test(test_undefined),
-	    cmocka_unit_test(test_several),
+	    cmocka_unit_test(test_values),      cmocka_unit_test(test_absent),
+	    cmocka_unit_test(test_undefined),   cmocka_unit_test(test_several),
 	    cmocka_unit_test(test_definitions),
 	};
 

@@ -127,6 +127,14 @@ static const char *set_keys(struct fault *f, const char *text)
 	return why;
 }
 
+const struct fault *fault_freeze(const struct faults *f)
+{
+	for (unsigned i = 0; i < f->n; i++)
+		if (f->v[i].kind == FAULT_FREEZE)
+			return &f->v[i];
+	return NULL;
+}
+
 int fault_add(struct faults *faults, const char *spec, struct tr_err *err)
 {
 	size_t n = strcspn(spec, ":"), i = 0;
@@ -138,6 +146,8 @@ int fault_add(struct faults *faults, const char *spec, struct tr_err *err)
 		why = "unknown fault; see the page";
 	} else if (faults->n == FAULTS_MAX) {
 		why = "too many faults";
+	} else if (i == FAULT_FREEZE && fault_freeze(faults)) {
+		why = "one freeze at most";
 	} else {
 		struct fault *f = &faults->v[faults->n++];
 

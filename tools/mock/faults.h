@@ -52,5 +52,6 @@ struct faults {
 int fault_add(struct faults *f, const char *spec, struct tr_err *err);
 /* What befalls this request, NULL = nothing; the first that fits. Freezes are none of its business. */
 const struct fault *fault_of(const struct faults *f, uint64_t seed, uint64_t request);
+const struct fault *fault_freeze(const struct faults *f); /* NULL = none */
 
 #endif

@@ -96,7 +96,7 @@ static int build_stream(const struct mock *m, const struct ask *a, const struct 
 		n = a->max_tokens - i < m->o.chunk ? a->max_tokens - i : m->o.chunk;
 		rc = put_chunk(out, &e, wire_tokens(w, &e, i, n, i + n == a->max_tokens ? "length" : NULL));
 	}
-	if (a->include_usage && !m->o.no_usage)
+	if (a->include_usage && m->o.usage)
 		rc = rc < 0 ? rc : put_chunk(out, &e, wire_usage(w, &e, a->max_tokens));
 	rc = rc < 0 ? rc : put_chunk(out, &e, tr_buf_str(&e, wire_done));
 	tr_buf_free(&e);
@@ -108,7 +108,7 @@ static int build_whole(const struct mock *m, const struct ask *a, const struct w
 	struct tr_buf body;
 
 	tr_buf_init(&body, REPLY_MAX / 2);
-	int rc = wire_whole(w, &body, a->max_tokens, "length", !m->o.no_usage);
+	int rc = wire_whole(w, &body, a->max_tokens, "length", m->o.usage);
 	rc = rc < 0 ? rc
 	            : tr_buf_printf(
 	                  out,
@@ -134,7 +134,7 @@ static int build(struct form *f, const struct mock *m, const struct ask *a)
 {
 	struct wire_facts facts = {
 	    .id = tr_slice_of("instant"), .model = a->model, .created = m->created, .in_tokens = MARK};
-	int usage = !m->o.no_usage && (!a->stream || a->include_usage);
+	int usage = m->o.usage && (!a->stream || a->include_usage);
 	struct wire w;
 	int rc = wire_open(&w, a, &facts);
 

@@ -293,7 +293,7 @@ static int stream_head(struct job *j)
 static int whole_body(struct job *j, struct tr_buf *b, uint64_t n)
 {
 	const char *why = is_fault(j, FAULT_NO_FINISH) ? NULL : j->finish;
-	int rc = wire_whole(&j->wire, b, n, why, !j->m->o.no_usage);
+	int rc = wire_whole(&j->wire, b, n, why, j->m->o.usage);
 
 	if (is_fault(j, FAULT_MALFORMED) && rc == 0)
 		b->n /= 2;
@@ -438,7 +438,7 @@ static int open_job(struct job *j, const struct arrival *a)
 	j->chat = a->ask.chat != 0;
 	j->chunked = !a->r->old;
 	j->keep = a->r->keep_alive && (j->chunked || !j->stream);
-	j->usage = a->ask.include_usage && !j->m->o.no_usage;
+	j->usage = a->ask.include_usage && j->m->o.usage;
 	j->line = (struct log_line){.number = a->number,
 	                            .conn = conn_id(j->c),
 	                            .id = f.id,

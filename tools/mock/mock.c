@@ -56,13 +56,10 @@ static void on_flush(evutil_socket_t fd, short what, void *arg)
 static void on_freeze(evutil_socket_t fd, short what, void *arg)
 {
 	struct mock *m = arg;
-	int64_t start = tr_mono_ns(), ns = 0;
+	int64_t start = tr_mono_ns(), ns = fault_freeze(&m->o.faults)->for_ns;
 
 	(void)fd;
 	(void)what;
-	for (unsigned i = 0; i < m->o.faults.n; i++)
-		if (m->o.faults.v[i].kind == FAULT_FREEZE)
-			ns = m->o.faults.v[i].for_ns;
 	struct timespec left = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
 	nanosleep(&left, NULL);
 	m->engine.frozen_ns += tr_mono_ns() - start;
@@ -91,9 +88,10 @@ static int on_signal(struct mock *m, int sig)
 
 void mock_first_request(struct mock *m)
 {
-	for (unsigned i = 0; i < m->o.faults.n; i++)
-		if (m->o.faults.v[i].kind == FAULT_FREEZE)
-			add_event(m, -1, 0, on_freeze, m->o.faults.v[i].at_ns);
+	const struct fault *f = fault_freeze(&m->o.faults);
+
+	if (f)
+		add_event(m, -1, 0, on_freeze, f->at_ns);
 }
 
 static int add_events(struct mock *m)

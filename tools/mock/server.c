@@ -21,6 +21,8 @@ enum {
 	ACCEPTS = 64,          /* in one turn of the loop */
 	READ_SIZE = 256 << 10, /* of the server's buffer */
 	AHEAD_MAX = 1 << 20,   /* pipelined input kept while a reply is under way */
+	BEHIND_MAX =
+	    4 << 20, /* replies that the client has not read; no further request is taken until it does */
 };
 
 struct server {
@@ -154,25 +156,12 @@ static void finish(struct conn *c)
 	event_add(&c->rd, &linger);
 }
 
-static void on_writable(evutil_socket_t fd, short what, void *arg)
-{
-	struct conn *c = arg;
-
-	(void)fd;
-	(void)what;
-	c->out_pos = c->out.n - push(c, c->out.p + c->out_pos, conn_waiting(c));
-	if (conn_waiting(c))
-		return;
-	tr_buf_free(&c->out);
-	c->out_pos = 0;
-	event_del(&c->wr);
-	if (c->closing)
-		finish(c);
-	else if (c->job)
-		c->s->handler.drained(c->job);
-}
-
 /* --- requests in --------------------------------------------------------------------------- */
+
+static int occupied(const struct conn *c)
+{
+	return c->busy || conn_waiting(c) > BEHIND_MAX;
+}
 
 static void refuse(struct conn *c, int status)
 {
@@ -194,7 +183,7 @@ static size_t take_requests(struct conn *c, const char *p, size_t n)
 {
 	size_t used = 0;
 
-	while (!c->dead && !c->busy && !c->closing && used < n) {
+	while (!c->dead && !occupied(c) && !c->closing && used < n) {
 		struct http_request r;
 		int rc = http_read(&c->reader, p + used, n - used, &r);
 
@@ -238,11 +227,33 @@ static void process(struct conn *c, const char *p, size_t n)
 		tr_buf_free(&c->in);
 }
 
+static void on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd;
+	(void)what;
+	c->out_pos = c->out.n - push(c, c->out.p + c->out_pos, conn_waiting(c));
+	if (conn_waiting(c))
+		return;
+	tr_buf_free(&c->out);
+	c->out_pos = 0;
+	event_del(&c->wr);
+	if (c->closing) {
+		finish(c);
+	} else if (c->job) {
+		c->s->handler.drained(c->job);
+	} else if (!c->busy) {
+		event_add(&c->rd, c->s->idle); /* idle from now on */
+		process(c, c->in.p, c->in.n);
+	}
+}
+
 static void on_bytes(struct conn *c, const char *p, size_t n)
 {
 	if (c->closing)
 		return;
-	if (c->in.n == 0 && !c->busy) {
+	if (c->in.n == 0 && !occupied(c)) {
 		process(c, p, n);
 		return;
 	}
@@ -250,7 +261,7 @@ static void on_bytes(struct conn *c, const char *p, size_t n)
 		lost(c);
 		return;
 	}
-	if (!c->busy)
+	if (!occupied(c))
 		process(c, c->in.p, c->in.n);
 	else if (c->in.n > AHEAD_MAX)
 		event_del(&c->rd);
@@ -262,7 +273,7 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 	ssize_t n;
 
 	if (what & EV_TIMEOUT) {
-		if (!c->busy || c->closing)
+		if (c->closing || (!c->busy && !conn_waiting(c)))
 			lost(c);
 		return;
 	}

@@ -33,7 +33,9 @@
 #define RECORD UINT64_C(0x7265636f7264) /* "record" */
 #define WARMUP UINT64_C(0x7761726d7570) /* "warmup" */
 
-enum { ROOM_WORDS = 64, SHORTEST = 3 }; /* room is asked for many words at once; " ab" */
+/* A piece is a word or an id with what stands before it: ",1" and ",18446744073709551615" bound them. Room is
+ * asked for many at once. */
+enum { PIECE_MIN = 2, PIECE_MAX = 21, AT_ONCE = 48 };
 
 struct cursor {
 	const struct prompt_opts *o;
@@ -92,14 +94,8 @@ static inline uint64_t draw(struct cursor *c, uint64_t first, uint64_t all, int 
 	return n ? (uint64_t)((unsigned __int128)h * n >> 64) : h;
 }
 
-static struct cursor start(const struct prompt_opts *o, const struct tr_rec *r)
-{
-	return (struct cursor){
-	    .o = o, .r = r, .nonce = o->nonce, .digits = o->has_nonce ? PROMPT_NONCE_WORDS : 0};
-}
-
 /* One word as " word"; room for the whole entry is there. */
-static inline char *put_word(struct cursor *c, char *p)
+static char *put_word(struct cursor *c, char *p)
 {
 	int begins;
 	uint64_t index = draw(c, words_first_count, words_count, &begins);
@@ -108,42 +104,54 @@ static inline char *put_word(struct cursor *c, char *p)
 	return p + e->n;
 }
 
-int prompt_words(const struct prompt_opts *o, const struct tr_rec *r, uint64_t n, struct tr_buf *out)
+/* One id as ",123". */
+static char *put_id(struct cursor *c, char *p)
+{
+	const uint64_t span = c->o->id_hi - c->o->id_lo + 1;
+	char piece[PIECE_MAX];
+	size_t i = sizeof piece;
+	int begins;
+	uint64_t id = c->o->id_lo + draw(c, span, span, &begins);
+	do
+		piece[--i] = (char)('0' + id % 10);
+	while (id /= 10);
+	piece[--i] = ',';
+	memcpy(p, piece + i, sizeof piece - i);
+	return p + sizeof piece - i;
+}
+
+/* Inline, so that each caller has a loop of its own with its put in it. */
+static inline int append(const struct prompt_opts *o, const struct tr_rec *r, uint64_t n, struct tr_buf *out,
+                         char *(*put)(struct cursor *, char *))
 {
 	const size_t before = out->n;
-	struct cursor c = start(o, r);
-	if (n == 0 || n > (out->max - out->n) / SHORTEST)
+	struct cursor c = {
+	    .o = o, .r = r, .nonce = o->nonce, .digits = o->has_nonce ? PROMPT_NONCE_WORDS : 0};
+	if (n == 0 || n > (out->max - out->n) / PIECE_MIN)
 		return n ? -TR_ELIMIT : 0;
-	for (uint64_t done = 0; done < n;) {
-		uint64_t some = n - done < ROOM_WORDS ? n - done : ROOM_WORDS;
-		int rc = tr_buf_reserve(out, ROOM_WORDS * sizeof words_all[0].text);
+	for (uint64_t done = 0, some; done < n; done += some) {
+		some = n - done < AT_ONCE ? n - done : AT_ONCE;
+		int rc = tr_buf_reserve(out, AT_ONCE * PIECE_MAX);
 		if (rc < 0) {
 			out->n = before;
 			return rc;
 		}
 		char *p = out->p + out->n;
 		for (uint64_t i = 0; i < some; i++)
-			p = put_word(&c, p);
+			p = put(&c, p);
 		out->n = (size_t)(p - out->p);
-		done += some;
 	}
-	memmove(out->p + before, out->p + before + 1, --out->n - before); /* no space before the first */
+	out->n--; /* nothing stands between the first and what was there before */
+	memmove(out->p + before, out->p + before + 1, out->n - before);
 	return 0;
+}
+
+int prompt_words(const struct prompt_opts *o, const struct tr_rec *r, uint64_t n, struct tr_buf *out)
+{
+	return append(o, r, n, out, put_word);
 }
 
 int prompt_ids(const struct prompt_opts *o, const struct tr_rec *r, uint64_t n, struct tr_buf *out)
 {
-	const size_t before = out->n;
-	const uint64_t span = o->id_hi - o->id_lo + 1;
-	struct cursor c = start(o, r);
-	int rc = n > (out->max - out->n) / 2 ? -TR_ELIMIT : 0;
-	for (uint64_t i = 0; i < n && rc == 0; i++) {
-		int begins;
-		rc = i ? tr_buf_char(out, ',') : 0;
-		if (rc == 0)
-			rc = tr_buf_u64(out, o->id_lo + draw(&c, span, span, &begins));
-	}
-	if (rc < 0)
-		out->n = before;
-	return rc;
+	return append(o, r, n, out, put_id);
 }

@@ -92,8 +92,22 @@ struct run {
 	struct tr_err err;
 };
 
-void *worker_main(void *arg);
+/* --- flight.c --- */
+
+void flights_append(struct flights *l, struct flight *f);
+void flights_take_out(struct flights *l, struct flight *f);
+struct flight *flight_new(struct worker *w); /* NULL: no memory */
+void flight_free(struct flight *f);
+void flight_put_away(struct worker *w, struct flight *f); /* for another request */
+/* It is over: counted, recorded, put away. how OUT_OK: as its reply says. */
+void flight_end(struct flight *f, enum outcome how);
 int worker_transport(struct worker *w, struct tr_err *err); /* make its transport */
+void worker_hand_over(struct worker *w);                    /* results to the sink */
+void worker_fail(struct worker *w, int rc, struct tr_err *err);
+
+/* --- worker.c, run.c --- */
+
+void *worker_main(void *arg);
 void run_fail(struct run *r, int rc, const struct tr_err *err);
 void run_tell(struct run *r); /* something has changed that a caller may wait for */
 

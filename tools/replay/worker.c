@@ -13,23 +13,7 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-/* --- lists ------------------------------------------------------------------------------- */
-
-static void append(struct flights *l, struct flight *f)
-{
-	f->next = NULL;
-	f->prev = l->last;
-	*(l->last ? &l->last->next : &l->first) = f;
-	l->last = f;
-	l->n++;
-}
-
-static void take_out(struct flights *l, struct flight *f)
-{
-	*(f->prev ? &f->prev->next : &l->first) = f->next;
-	*(f->next ? &f->next->prev : &l->last) = f->prev;
-	l->n--;
-}
+/* --- jobs, by due time ------------------------------------------------------------------- */
 
 static int before(const struct job *a, const struct job *b)
 {
@@ -62,242 +46,6 @@ static struct job *heap_pop(struct worker *w)
 	return top;
 }
 
-/* --- flights ----------------------------------------------------------------------------- */
-
-static struct flight *new_flight(struct worker *w)
-{
-	struct flight *f = w->spare.last;
-
-	if (f) {
-		take_out(&w->spare, f);
-	} else if ((f = calloc(1, sizeof(*f)))) {
-		reply_init(&f->reply);
-		tr_buf_init(&f->body, BODY_MAX);
-	}
-	return f;
-}
-
-static void free_flight(struct flight *f)
-{
-	reply_free(&f->reply);
-	tr_buf_free(&f->body);
-	job_free(f->job);
-	free(f);
-}
-
-static void put_away(struct worker *w, struct flight *f)
-{
-	job_free(f->job);
-	f->job = NULL;
-	if (f->body.cap > 1 << 16)
-		tr_buf_free(&f->body);
-	if (w->spare.n < 4096)
-		append(&w->spare, f);
-	else
-		free_flight(f);
-}
-
-static void fail(struct worker *w, int rc, struct tr_err *err)
-{
-	run_fail(w->run, rc, err);
-}
-
-/* --- results ----------------------------------------------------------------------------- */
-
-static void set_str(struct tr_rec *r, struct tr_slice *member, unsigned bit, const char *s)
-{
-	if (*s) {
-		*member = tr_slice_of(s);
-		r->mask |= UINT64_C(1) << bit;
-	}
-}
-
-/* What was seen, into the record. Stamps count from time zero. */
-static void observe(const struct flight *f, int64_t zero, struct tr_rec *r)
-{
-	const struct exchange *x = &f->x;
-	const struct reply *p = &f->reply;
-	enum outcome o = p->outcome;
-
-	TR_SET(r, due_ns, f->job->due_ns);
-	TR_SET(r, dispatched_ns, f->dispatched - zero);
-	if (x->sent_ns)
-		TR_SET(r, sent_ns, x->sent_ns - zero);
-	if (x->headers_ns)
-		TR_SET(r, headers_ns, x->headers_ns - zero);
-	TR_SET(r, end_ns, x->end_ns - zero);
-	if (p->events) {
-		TR_SET(r, first_ns, p->first_ns - zero);
-		TR_SET(r, gaps_ns, ((struct tr_list){p->gaps_ns, p->events - 1}));
-		if (p->tokens_known)
-			TR_SET(r, event_tokens, ((struct tr_list){p->event_tokens, p->events}));
-	}
-	if (p->has_in)
-		TR_SET(r, seen_in_tokens, p->in_tokens);
-	if (p->has_out)
-		TR_SET(r, seen_out_tokens, p->out_tokens);
-	if (p->has_cached)
-		TR_SET(r, cached_tokens, p->cached_tokens);
-	TR_SET(r, bytes_out, x->bytes_out);
-	TR_SET(r, bytes_in, x->bytes_in);
-	set_str(r, &r->finish, TR_F_finish, p->finish);
-	set_str(r, &r->server_id, TR_F_server_id, p->server_id);
-	set_str(r, &r->error, TR_F_error, outcome_name(o));
-	set_str(r, &r->status, TR_F_status, o == OUT_OK ? "ok" : o == OUT_CENSORED ? "censored" : "failed");
-	if (x->http_code)
-		TR_SET(r, http_code, x->http_code);
-	if (x->connect_ns >= 0)
-		TR_SET(r, connect_ns, x->connect_ns);
-	if (x->tls_ns >= 0)
-		TR_SET(r, tls_ns, x->tls_ns);
-	TR_SET(r, reused, (uint64_t)x->reused);
-	if (x->resent)
-		TR_SET(r, resent, 1);
-	TR_SET(r, worker, f->w->index);
-}
-
-static void hand_over(struct worker *w)
-{
-	if (w->out)
-		sink_put(w->run->sink, w->out);
-	w->out = NULL;
-}
-
-static int add(struct worker *w, const struct tr_rec *r, struct tr_err *err)
-{
-	int rc = 1;
-
-	tr_err_clear(err);
-	while (rc > 0) {
-		rc = w->out ? 0 : tr_block_new(&w->out, TR_REQUEST, err);
-		if (rc == 0 && w->out->rows == 0)
-			w->out_since = tr_mono_ns();
-		if (rc == 0)
-			rc = tr_block_add(w->out, r, err);
-		if (rc > 0)
-			hand_over(w);
-	}
-	return rc;
-}
-
-/* A record too large to be kept whole does without what makes it so. */
-static void keep(struct worker *w, struct tr_rec *r)
-{
-	struct tr_err err;
-	int rc = add(w, r, &err);
-
-	if (rc == -TR_ELIMIT) {
-		r->mask &= ~(TR_BIT(gaps_ns) | TR_BIT(event_tokens));
-		rc = add(w, r, &err);
-	}
-	if (rc < 0)
-		fail(w, rc, &err);
-}
-
-static void count_times(struct worker *w, const struct flight *f, int64_t zero)
-{
-	struct run_stats *s = &w->s;
-	int64_t sent = f->x.sent_ns - zero, due = f->job->due_ns, late = sent - due;
-
-	if (s->sent++ == 0) {
-		s->first_due = s->last_due = due;
-		s->first_sent = s->last_sent = sent;
-	}
-	s->first_due = due < s->first_due ? due : s->first_due;
-	s->last_due = due > s->last_due ? due : s->last_due;
-	s->first_sent = sent < s->first_sent ? sent : s->first_sent;
-	s->last_sent = sent > s->last_sent ? sent : s->last_sent;
-	s->input_tokens += f->made.ask_in;
-	s->output_tokens += f->made.ask_out;
-	s->raised += f->made.raised;
-	tr_hist_add(s->lateness, late > 0 ? (uint64_t)late : 0, 1, NULL);
-	if (late > w->run->o.late_ns && !f->held && !f->job->late_input)
-		s->late++;
-	s->held += (unsigned)f->held;
-}
-
-static void keep_sample(struct worker *w, enum outcome o, const char *why)
-{
-	int secret = transport_names_key(&w->run->o.transport, why);
-
-	snprintf(w->s.sample[o], RUN_SAMPLE, "%.*s", RUN_SAMPLE - 1, secret ? "(it holds the key)" : why);
-}
-
-static void finish(struct flight *f, enum outcome how)
-{
-	struct worker *w = f->w;
-	struct run *run = w->run;
-	int64_t zero = atomic_load(&run->zero);
-
-	if (how != OUT_OK && f->reply.outcome != OUT_SERVER_ERROR)
-		f->reply.outcome = how;
-	take_out(&w->flying, f);
-	int next = f->warm ? -1 : cap_give(&run->cap);
-	if (next >= 0 && (unsigned)next != w->index)
-		transport_wake(run->w[next].t);
-	if (f->warm || f->job->warmup) {
-		if (!f->warm)
-			atomic_fetch_add(f->reply.outcome == OUT_OK ? &run->warm_ok : &run->warm_failed, 1);
-		put_away(w, f);
-		run_tell(run);
-		return;
-	}
-	if (w->s.by[f->reply.outcome]++ == 0)
-		keep_sample(w, f->reply.outcome, f->reply.message[0] ? f->reply.message : f->why);
-	w->s.resent += (unsigned)f->x.resent;
-	if (f->x.sent_ns)
-		count_times(w, f, zero);
-	for (uint32_t i = 0; i + 1 < f->reply.events; i++)
-		tr_hist_add(w->s.gaps, f->reply.gaps_ns[i], 1, NULL);
-	if (run->sink) {
-		struct tr_rec r = f->job->rec;
-		observe(f, zero, &r);
-		keep(w, &r);
-	}
-	put_away(w, f);
-	atomic_fetch_add(&run->finished, 1);
-}
-
-/* --- what the transport tells ------------------------------------------------------------ */
-
-static void on_headers(struct exchange *x, struct tr_slice type)
-{
-	struct flight *f = (struct flight *)x;
-
-	reply_headers(&f->reply, x->http_code, type);
-}
-
-static int on_data(struct exchange *x, const char *p, size_t n, int64_t t_ns)
-{
-	struct flight *f = (struct flight *)x;
-
-	return f->warm ? 0 : reply_data(&f->reply, p, n, t_ns);
-}
-
-/* A transport that complains before any reply names the reason; a cut reply is judged by what it had said. */
-static void on_ended(struct exchange *x, enum outcome how, const char *why)
-{
-	struct flight *f = (struct flight *)x;
-
-	snprintf(f->why, sizeof(f->why), "%s", why);
-	if (f->warm) {
-		finish(f, OUT_OK);
-		return;
-	}
-	if (x->http_code || how == OUT_OK)
-		reply_end(&f->reply, how == OUT_OK ? REPLY_END_CLEAN : REPLY_END_CUT);
-	finish(f, x->http_code ? OUT_OK : how);
-}
-
-static const struct transport_calls calls = {on_headers, on_data, on_ended};
-
-int worker_transport(struct worker *w, struct tr_err *err)
-{
-	return transport_new(&w->t, &w->run->o.transport, &calls, err);
-}
-
-/* --- jobs -------------------------------------------------------------------------------- */
-
 static void take_inbox(struct worker *w)
 {
 	struct job *j, *next;
@@ -323,11 +71,13 @@ static void dispatched(struct worker *w, const struct job *j)
 {
 	size_t bytes = TR_HAS(&j->rec, payload) ? j->rec.payload.n : 0;
 
+	/* Told at half, not at each: whoever pushes then finds work for a while. */
 	pthread_mutex_lock(&w->lock);
-	int was_full = w->waiting == INBOX_JOBS || w->waiting_bytes >= INBOX_BYTES;
+	int much = w->waiting_bytes >= INBOX_BYTES / 2;
 	w->waiting--;
 	w->waiting_bytes -= bytes;
-	int room = was_full || w->waiting == INBOX_JOBS / 2;
+	int room =
+	    w->waiting == INBOX_JOBS / 2 || w->waiting == 0 || (much && w->waiting_bytes < INBOX_BYTES / 2);
 	pthread_mutex_unlock(&w->lock);
 	if (room)
 		run_tell(w->run);
@@ -335,7 +85,7 @@ static void dispatched(struct worker *w, const struct job *j)
 
 static int make_ready(struct worker *w)
 {
-	struct flight *f = new_flight(w);
+	struct flight *f = flight_new(w);
 	struct job *j = heap_pop(w);
 	struct body_opts o = w->run->o.body;
 	struct tr_err err;
@@ -343,7 +93,7 @@ static int make_ready(struct worker *w)
 	tr_err_clear(&err);
 	if (!f) {
 		job_free(j);
-		fail(w, tr_fail(&err, TR_ENOMEM, "out of memory"), &err);
+		worker_fail(w, tr_fail(&err, TR_ENOMEM, "out of memory"), &err);
 		return -TR_ENOMEM;
 	}
 	f->w = w;
@@ -361,22 +111,22 @@ static int make_ready(struct worker *w)
 		char id[32];
 		snprintf(id, sizeof(id), "record %llu", (unsigned long long)j->rec.id);
 		tr_err_field(&err, id, strlen(id));
-		free_flight(f);
-		fail(w, rc, &err);
+		flight_free(f);
+		worker_fail(w, rc, &err);
 		return rc;
 	}
 	f->x.body = (struct tr_slice){f->body.p, f->body.n};
 	reply_restart(&f->reply, f->made.ask_out, f->made.forced);
 	w->ready_bytes += f->body.n;
-	append(&w->ready, f);
+	flights_append(&w->ready, f);
 	return 0;
 }
 
 static void start(struct worker *w, struct flight *f)
 {
-	take_out(&w->ready, f);
+	flights_take_out(&w->ready, f);
 	w->ready_bytes -= f->body.n;
-	append(&w->flying, f);
+	flights_append(&w->flying, f);
 	f->dispatched = tr_mono_ns();
 	dispatched(w, f->job);
 	w->s.offered += !f->job->warmup;
@@ -425,7 +175,7 @@ static void give_up(struct worker *w, struct flight *f, enum outcome how)
 {
 	transport_cancel(w->t, &f->x);
 	reply_end(&f->reply, REPLY_END_CUT);
-	finish(f, how);
+	flight_end(f, how);
 }
 
 /* In order of dispatch, so the first is the oldest. */
@@ -451,9 +201,9 @@ static void drop_unsent(struct worker *w)
 	struct flight *f;
 
 	while ((f = w->ready.first)) {
-		take_out(&w->ready, f);
+		flights_take_out(&w->ready, f);
 		dispatched(w, f->job);
-		put_away(w, f);
+		flight_put_away(w, f);
 		n++;
 	}
 	w->ready_bytes = 0;
@@ -543,7 +293,7 @@ static int64_t turn(struct worker *w, int64_t began)
 	prepare(w, due);
 	until = earliest(due, expire(w));
 	if (w->out && tr_mono_ns() - w->out_since > HAND_OVER_NS)
-		hand_over(w);
+		worker_hand_over(w);
 	if (w->out)
 		until = earliest(until, w->out_since + HAND_OVER_NS + 1000000);
 	if (sending_over(w)) {
@@ -570,13 +320,13 @@ static void open_connections(struct worker *w)
 	int64_t limit = tr_mono_ns() + w->run->o.transport.connect_timeout_ns;
 
 	for (unsigned i = 0; i < n; i++) {
-		struct flight *f = new_flight(w);
+		struct flight *f = flight_new(w);
 		if (!f)
 			break;
 		f->w = w;
 		f->warm = 1;
 		f->x = (struct exchange){.method = "GET", .path = "/v1/models", .id = "connect"};
-		append(&w->flying, f);
+		flights_append(&w->flying, f);
 		reply_restart(&f->reply, 0, 0);
 		transport_start(w->t, &f->x);
 	}
@@ -591,10 +341,10 @@ static void clean(struct worker *w)
 	drop_unsent(w);
 	while (w->spare.first) {
 		struct flight *f = w->spare.first;
-		take_out(&w->spare, f);
-		free_flight(f);
+		flights_take_out(&w->spare, f);
+		flight_free(f);
 	}
-	hand_over(w);
+	worker_hand_over(w);
 	w->s.connections = transport_connections(w->t);
 }
 

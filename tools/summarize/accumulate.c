@@ -170,7 +170,8 @@ static int add_grouped(struct sum *s, const struct tr_block *b, struct tr_err *e
 		else if (!timed)
 			e = sum_groups_of_none(g, &s->groups_budget, &at, err);
 		if (e == 0 && g->by.field && s->results && sum_is_result(&rec))
-			e = sum_group_results_add(&g->v[at].results, s->results, &rec, &s->groups_budget, err);
+			e = sum_group_results_add(&g->v[at].results, s->results, &rec, &s->groups_budget,
+			                          err);
 		if (e)
 			return e;
 		struct tr_ordered row = {.w = {

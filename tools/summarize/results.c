@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { BATCH = 32 };
+
 const struct sum_latency_info sum_latencies[SUM_LATENCIES] = {
     [SUM_LATENESS] = {{"lateness_ms", "lateness", 1e6}, "lateness", 1, 0},
     [SUM_TTFT] = {{"ttft_ms", "TTFT", 1e6}, "ttft", 0, 1},
@@ -26,10 +28,10 @@ const struct sum_latency_info sum_latencies[SUM_LATENCIES] = {
 const enum sum_latency sum_group_latencies[SUM_GROUP_LATENCIES] = {SUM_TTFT, SUM_ITL, SUM_E2E};
 
 static const unsigned total_bits[SUM_TOTALS] = {
-    [SUM_T_IN] = TR_F_in_tokens,          [SUM_T_IN_SEEN] = TR_F_seen_in_tokens,
-    [SUM_T_OUT] = TR_F_out_tokens,        [SUM_T_OUT_SEEN] = TR_F_seen_out_tokens,
-    [SUM_T_CACHED] = TR_F_cached_tokens,  [SUM_T_BYTES_OUT] = TR_F_bytes_out,
-    [SUM_T_BYTES_IN] = TR_F_bytes_in,     [SUM_T_REUSED] = TR_F_reused,
+    [SUM_T_IN] = TR_F_in_tokens,         [SUM_T_IN_SEEN] = TR_F_seen_in_tokens,
+    [SUM_T_OUT] = TR_F_out_tokens,       [SUM_T_OUT_SEEN] = TR_F_seen_out_tokens,
+    [SUM_T_CACHED] = TR_F_cached_tokens, [SUM_T_BYTES_OUT] = TR_F_bytes_out,
+    [SUM_T_BYTES_IN] = TR_F_bytes_in,    [SUM_T_REUSED] = TR_F_reused,
     [SUM_T_RESENT] = TR_F_resent,
 };
 
@@ -187,8 +189,8 @@ static int is_later(int64_t *t, uint64_t by)
 	return by <= INT64_MAX && !__builtin_add_overflow(*t, (int64_t)by, t);
 }
 
-/* The output tokens at the stamps of their events. Where only the number of events is known, all that the server
- * counted are spread over them evenly; a reply without events is one event, when it ended. */
+/* The output tokens at the stamps of their events. Where only the number of events is known, all that the
+ * server counted are spread over them evenly; a reply without events is one event, when it ended. */
 static void place_tokens(struct sum_results *r, const struct tr_rec *rec)
 {
 	size_t gaps = TR_HAS(rec, gaps_ns) ? rec->gaps_ns.n : 0;
@@ -203,7 +205,8 @@ static void place_tokens(struct sum_results *r, const struct tr_rec *rec)
 	r->has_out = 1;
 	for (size_t i = 0;; i++) {
 		uint64_t upto = each ? 0 : (uint64_t)(all * (i + 1) / (gaps + 1));
-		sum_timeline_add(&r->timeline, t, SUM_FLOW_OUT, each ? rec->event_tokens.v[i] : upto - before);
+		sum_timeline_add(&r->timeline, t, SUM_FLOW_OUT,
+		                 each ? rec->event_tokens.v[i] : upto - before);
 		before = upto;
 		if (i == gaps || !is_later(&t, rec->gaps_ns.v[i]))
 			break;
@@ -237,26 +240,41 @@ int sum_is_result(const struct tr_rec *rec)
 	return (rec->mask & (TR_BIT(sent_ns) | TR_BIT(status))) != 0;
 }
 
-static int add(struct sum_results *r, const struct tr_rec *rec, struct tr_err *err)
+/* A few records at a time, so that one distribution after the other stays in the cache. */
+struct batch {
+	unsigned n;
+	unsigned char ok[BATCH];
+	struct tr_rec v[BATCH];
+};
+
+static int add_batch(struct sum_results *r, struct batch *b, struct tr_err *err)
 {
-	int ok = count_status(r, rec), e = place(r, rec, ok, err);
-	count_tokens(r, rec);
-	for (unsigned i = 0; i < SUM_LATENCIES && e == 0; i++)
-		if (ok || sum_latencies[i].sent)
-			e = add_latency(r->d[i], r->metric[i], rec, err);
+	int e = 0;
+	for (unsigned i = 0; i < b->n && e == 0; i++) {
+		b->ok[i] = (unsigned char)count_status(r, &b->v[i]);
+		count_tokens(r, &b->v[i]);
+		e = place(r, &b->v[i], b->ok[i], err);
+	}
+	for (unsigned d = 0; d < SUM_LATENCIES; d++)
+		for (unsigned i = 0; i < b->n && e == 0; i++)
+			if (b->ok[i] || sum_latencies[d].sent)
+				e = add_latency(r->d[d], r->metric[d], &b->v[i], err);
+	b->n = 0;
 	return e;
 }
 
 int sum_results_block(struct sum_results *r, const struct tr_block *b, struct tr_err *err)
 {
 	struct tr_cursor cursor;
-	struct tr_rec rec;
+	struct batch batch = {.n = 0};
 	int e = 0;
 	tr_cursor_init(&cursor, b);
-	while (e == 0 && tr_cursor_next(&cursor, &rec))
-		if (sum_is_result(&rec))
-			e = add(r, &rec, err);
-	return e;
+	while (e == 0 && tr_cursor_next(&cursor, &batch.v[batch.n])) {
+		batch.n += (unsigned)sum_is_result(&batch.v[batch.n]);
+		if (batch.n == BATCH)
+			e = add_batch(r, &batch, err);
+	}
+	return e ? e : add_batch(r, &batch, err);
 }
 
 static int most_first(const void *x, const void *y)
@@ -275,8 +293,8 @@ void sum_results_finish(struct sum_results *r)
 
 /* --- groups -------------------------------------------------------------------------------------- */
 
-int sum_group_results_add(struct sum_group_results **out, const struct sum_results *r, const struct tr_rec *rec,
-                          struct tr_dist_budget *budget, struct tr_err *err)
+int sum_group_results_add(struct sum_group_results **out, const struct sum_results *r,
+                          const struct tr_rec *rec, struct tr_dist_budget *budget, struct tr_err *err)
 {
 	struct sum_group_results *g = *out;
 	int e = 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a report says of results: requests with observations. Memory is bounded as in summarize.h: each
- * distribution has a budget, time lies in bins whose width doubles, and requests in flight are kept one by one
- * only up to a number.
+ * distribution has a budget, time lies in bins whose width doubles, and requests in flight are kept one by
+ * one only up to a number.
  */
 #ifndef TOOLS_SUMMARIZE_RESULTS_H
 #define TOOLS_SUMMARIZE_RESULTS_H
@@ -61,7 +61,7 @@ double sum_extent_rate(const struct sum_extent *e); /* (n - 1) / span, per secon
 
 struct sum_timeline {
 	struct sum_extent extent; /* of everything in the bins */
-	unsigned shift;           /* bins of 2^shift ns, the one of t is number t >> shift, in place of it modulo */
+	unsigned shift; /* bins of 2^shift ns, the one of t is number t >> shift, in place of it modulo */
 	uint64_t bins[SUM_RUN_BINS][SUM_FLOWS], scratch[SUM_RUN_BINS][SUM_FLOWS];
 	/* Each request in flight from one stamp to the other; those that never ended have only the first. */
 	uint64_t nstarts, nends, cap;

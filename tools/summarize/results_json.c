@@ -67,7 +67,8 @@ static void requests(struct rep_json *j, const struct sum_results *r)
 		rep_open(j, "http", '{');
 	for (unsigned i = 0; i <= SUM_CODES; i++)
 		if (r->codes[i])
-			rep_u64(j, i == SUM_CODES ? "others" : rep_digits(i, (char[REP_TEXT]){0}), r->codes[i]);
+			rep_u64(j, i == SUM_CODES ? "others" : rep_digits(i, (char[REP_TEXT]){0}),
+			        r->codes[i]);
 	if (coded)
 		rep_close(j, '}');
 	rep_close(j, '}');

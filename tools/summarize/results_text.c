@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The report of results for a terminal of 110 columns: what became of the requests, how long they took, what the
- * server delivered.
+ * The report of results for a terminal of 110 columns: what became of the requests, how long they took, what
+ * the server delivered.
  */
 #include "tools/report.h"
 #include "tools/summarize/results.h"
@@ -84,17 +84,18 @@ struct marks {
 	double error;
 };
 
-static void cell(double ns, int mark)
+/* A mark, or its place, follows the number; that of the last column is kept off the line's end. */
+static void cell(double ns, const char *mark)
 {
 	char text[REP_TEXT];
-	printf("  %6s%s", rep_short_ns(ns, text), mark ? "~" : " ");
+	printf("  %6s%s", rep_short_ns(ns, text), mark);
 }
 
-static void percentile(const struct sum_figures *f, uint64_t n, unsigned i, struct marks *marks)
+static void percentile(const struct sum_figures *f, uint64_t n, unsigned i, int last, struct marks *marks)
 {
 	struct sum_thin t = sum_thin(n);
 	int none = n > 0 && (t.none >> i & 1), thin = n > 0 && !none && (t.thin >> i & 1);
-	cell(none ? NAN : f->p[i], thin);
+	cell(none ? NAN : f->p[i], thin ? "~" : last ? "" : " ");
 	marks->none |= none;
 	marks->thin |= thin;
 	marks->error = f->error > marks->error ? f->error : marks->error;
@@ -106,17 +107,18 @@ static void row(const char *label, const struct sum_figures *f, uint64_t n, doub
 	static const unsigned shown[] = {3, 5, 6, 7, 8}; /* of sum_percentiles */
 	char text[REP_TEXT];
 	printf("%-*s %9s", NAME, label, rep_short((double)n, text));
-	cell(mean, 0);
+	cell(mean, " ");
 	for (unsigned i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
-		percentile(f, n, shown[i], marks);
-	printf("  %6s\n", rep_short_ns(max, text));
+		percentile(f, n, shown[i], 0, marks);
+	cell(max, "\n");
 }
 
 static void latency(const struct sum *s, enum sum_latency which, struct marks *marks)
 {
 	const struct sum_results *r = s->results;
 	struct sum_figures f = sum_results_read(r, which, s->method);
-	row(sum_latencies[which].dist.label, &f, f.m.count, f.m.mean, f.m.count ? (double)f.m.max : NAN, marks);
+	row(sum_latencies[which].dist.label, &f, f.m.count, f.m.mean, f.m.count ? (double)f.m.max : NAN,
+	    marks);
 	if ((which != SUM_TTFT && which != SUM_E2E) || r->ok == r->offered)
 		return;
 	f = sum_results_lost(r, which, s->method);
@@ -137,8 +139,8 @@ static void latencies(const struct sum *s)
 {
 	const struct sum_results *r = s->results;
 	struct marks marks = {0};
-	printf("\n%s%-*s %9s  %6s   %6s   %6s   %6s   %6s   %6s   %6s%s\n", strong, NAME, "latency", "count", "mean",
-	       "p50", "p90", "p95", "p99", "p99.9", "max", plain);
+	printf("\n%s%-*s %9s  %6s   %6s   %6s   %6s   %6s   %6s   %6s%s\n", strong, NAME, "latency", "count",
+	       "mean", "p50", "p90", "p95", "p99", "p99.9", "max", plain);
 	for (unsigned i = 0; i < SUM_LATENCIES; i++) {
 		int optional = i == SUM_CONNECT || i == SUM_TLS;
 		uint64_t n = tr_dist_moments(r->d[i]).count;
@@ -184,7 +186,7 @@ static void connections(const struct sum_results *r)
 		item(&links, "%s reused", rep_thousands(reused->n - reused->zeros, a));
 	}
 	if (resent->n)
-		item(&links, "%s requests sent twice", rep_thousands(resent->n - resent->zeros, a));
+		item(&links, "%s sent twice", rep_thousands(resent->n - resent->zeros, a));
 	end_list(&links);
 	if (r->totals[SUM_T_BYTES_OUT].n)
 		item(&bytes, "%s out", rep_thousands(r->totals[SUM_T_BYTES_OUT].sum, a));
@@ -220,7 +222,8 @@ static void tokens(const struct sum_results *r)
 	if (cached->n)
 		printf("%-9s%17s %17s\n", "cached", "", rep_thousands(cached->sum, a));
 	if (r->spread)
-		printf("%s output tokens were spread evenly over the events of their reply: it did not state them\n",
+		printf("%s output tokens were spread evenly over the events of their replies, which did not "
+		       "state them\n",
 		       rep_thousands(r->spread, a));
 }
 
@@ -231,6 +234,7 @@ static void group(const struct sum *s, const struct sum_group *g, struct marks *
 	static const struct {
 		unsigned latency, percentile;
 	} shown[] = {{0, 3}, {0, 7}, {1, 3}, {2, 3}, {2, 7}};
+	enum { SHOWN = sizeof(shown) / sizeof(shown[0]) };
 	const struct sum_group_results *r = g->results;
 	struct sum_figures f[SUM_GROUP_LATENCIES] = {0};
 	char name[REP_SAFE(NAME)], t[REP_TEXT];
@@ -239,8 +243,9 @@ static void group(const struct sum *s, const struct sum_group *g, struct marks *
 	printf(" %8s", rep_short(r ? (double)r->ok : NAN, t));
 	for (unsigned i = 0; r && i < SUM_GROUP_LATENCIES; i++)
 		f[i] = sum_dist_read(r->d[i], s->method);
-	for (unsigned i = 0; r && i < sizeof(shown) / sizeof(shown[0]); i++)
-		percentile(&f[shown[i].latency], f[shown[i].latency].m.count, shown[i].percentile, marks);
+	for (unsigned i = 0; r && i < SHOWN; i++)
+		percentile(&f[shown[i].latency], f[shown[i].latency].m.count, shown[i].percentile,
+		           i == SHOWN - 1, marks);
 	putchar('\n');
 }
 
@@ -251,9 +256,9 @@ static void groups(const struct sum *s)
 	if (!s->groups || !s->groups->by.field)
 		return;
 	rep_safe((struct tr_slice){s->groups->by.text, strlen(s->groups->by.text)}, NAME, title);
-	printf("\n%s%-*s %8s %8s  %15s   %6s   %15s\n", strong, NAME, "", "", "", "TTFT     ", "ITL", "E2E     ");
-	printf("%-*s %8s %8s  %6s   %6s   %6s   %6s   %6s%s\n", NAME, title, "requests", "ok", "p50", "p99", "p50",
-	       "p50", "p99", plain);
+	printf("\n%s%*s%*s%*s\n", strong, NAME + 30, "TTFT", 14, "ITL", 14, "E2E");
+	printf("%-*s %8s %8s  %6s   %6s   %6s   %6s   %6s%s\n", NAME, title, "requests", "ok", "p50", "p99",
+	       "p50", "p50", "p99", plain);
 	for (unsigned i = 0; i < s->groups->n; i++)
 		group(s, &s->groups->v[i], &marks);
 	legend(&marks);

@@ -29,6 +29,7 @@ static void verdict(const struct sum *s)
 		return;
 	}
 	putchar(':');
+	at++;
 	safe(s->reasons, REASONS, line);
 	for (char *p = line; p;) {
 		char *blank = strchr(p, ' ');

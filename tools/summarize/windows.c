@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * A run over time. Tokens and requests are counted in bins that double when the span outgrows them; a window takes
- * its share of a bin that it cuts. How many requests were in flight is exact as long as each one's stamps can be kept,
- * and comes from the bins after that.
+ * A run over time. Tokens and requests are counted in bins that double when the span outgrows them; a window
+ * takes its share of a bin that it cuts. How many requests were in flight is exact as long as each one's
+ * stamps can be kept, and comes from the bins after that.
  */
 #include "tools/summarize/results.h"
 #include <math.h>
@@ -29,7 +29,9 @@ void sum_extent_add(struct sum_extent *e, int64_t t)
 
 double sum_extent_rate(const struct sum_extent *e)
 {
-	return e->n > 1 && e->last > e->first ? (double)(e->n - 1) / ((double)((uint64_t)e->last - (uint64_t)e->first) / 1e9) : NAN;
+	return e->n > 1 && e->last > e->first
+	           ? (double)(e->n - 1) / ((double)((uint64_t)e->last - (uint64_t)e->first) / 1e9)
+	           : NAN;
 }
 
 /* --- bins ---------------------------------------------------------------------------------------- */
@@ -111,8 +113,8 @@ int sum_timeline_flight(struct sum_timeline *l, int64_t from, const int64_t *to,
 	return 0;
 }
 
-/* A walk over the time from `t` to `until` in steps of constant concurrency, or of one bin each. Concurrency is
- * counted in halves: that of a bin is the mean of its two edges. */
+/* A walk over the time from `t` to `until` in steps of constant concurrency, or of one bin each. Concurrency
+ * is counted in halves: that of a bin is the mean of its two edges. */
 struct walk {
 	struct sum_timeline *l;
 	int64_t t, until;
