@@ -49,6 +49,8 @@ int tr_reader_block(struct tr_reader *r, struct tr_block **b, struct tr_err *err
 			tr_count_block(&r->count, r->tail, *b);
 		if (rc < 0)
 			tr_err_file(&r->err, r->name);
+		if (rc == -TR_ECUT && !r->tail->state) /* the compression below was cut */
+			tr_meta_set(&r->tail->state, "cut", NULL);
 		if (rc <= 0)
 			r->ended = rc < 0 ? rc : 1;
 		else

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { WARMUP_MAX = 100000, CONNECTIONS = 16, POOL = 65536 };
@@ -431,6 +432,28 @@ static int open_trace(const struct cli_args *args, struct feed *feed, struct tr_
 	return tr_open(&feed->r, args->nfiles ? args->files[0] : "-", opt.input_format, &o, err);
 }
 
+/* Opening it would empty what is to be read. */
+static int same_file(const char *in, const char *out)
+{
+	struct stat a, b;
+
+	return in && out && stat(in, &a) == 0 && stat(out, &b) == 0 && a.st_dev == b.st_dev &&
+	       a.st_ino == b.st_ino;
+}
+
+/* Said before anything is sent. */
+static int check_output(const struct cli_args *args, struct tr_err *err)
+{
+	if (!opt.path || strcmp(opt.path, "-") == 0)
+		return 0;
+	if (same_file(args->nfiles ? args->files[0] : NULL, opt.path))
+		return bad(err, "-o", opt.path, "the trace and its results cannot be the same file");
+	struct stat s;
+	if (!opt.force && stat(opt.path, &s) == 0 && S_ISREG(s.st_mode))
+		return bad(err, "-o", opt.path, "the file exists; --force overwrites it");
+	return 0;
+}
+
 static void choose_seed(struct prompt_opts *p, const struct tr_head *h)
 {
 	p->seed = opt.seed != UINT64_MAX ? opt.seed : h->has_seed ? h->seed : 1;
@@ -457,8 +480,7 @@ static int run(const struct cli_args *args, struct tr_err *err)
 	rc = rc || !opt.roofline ? rc : self_test_read(opt.roofline, &o.roofline, err);
 	rc = rc ? rc : transport_global_start(err);
 	rc = rc ? rc : open_trace(args, &feed, err);
-	if (rc == 0 && !opt.dry_run && opt.path && !opt.force && access(opt.path, F_OK) == 0)
-		rc = bad(err, "-o", opt.path, "the file exists; --force overwrites it");
+	rc = rc ? rc : check_output(args, err);
 	if (rc == 0) {
 		o.shown_url = shown.p;
 		choose_seed(&o.run.body.content, tr_reader_head(feed.r));

@@ -8,6 +8,7 @@ setup() {
 	declare -gA needs=(
 		[trace-synth]='--arrivals constant:10/s --input fixed:10 --output fixed:10 --requests 20'
 		[trace-mock]='--port 0 --duration 100ms'
+		[trace-replay]='--url http://127.0.0.1:9 --dry-run'
 	)
 	# Tools that read no stream.
 	sources=' trace-mock trace-synth '

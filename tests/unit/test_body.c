@@ -2,117 +2,9 @@
  *
  * Request bodies: every one is read back with cJSON and must have the members it should have, and no others.
  */
-#include "libtrace/err.h"
-#include "libtrace/json.h"
-#include "tools/replay/body.h"
-#include "tools/words.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cjson/cJSON.h>
-#include <cmocka.h>
-
-enum { ALL = (1 << BODY_FIELDS) - 1, BIG = 1 << 20 };
+#include "tests/unit/body.h"
 
 static const char usage_options[] = "{\"include_usage\":true,\"continuous_usage_stats\":true}";
-
-static struct body_opts opts(enum body_api api)
-{
-	return (struct body_opts){.api = api,
-	                          .model = "m",
-	                          .stream = 1,
-	                          .fields = ALL,
-	                          .content = {.seed = 1, .id_lo = 10, .id_hi = 5000}};
-}
-
-static struct tr_rec record(uint64_t in, uint64_t out)
-{
-	struct tr_rec r = {0};
-	TR_SET(&r, id, 7);
-	TR_SET(&r, in_tokens, in);
-	TR_SET(&r, out_tokens, out);
-	return r;
-}
-
-static struct tr_rec carrying(const char *kind, const char *payload)
-{
-	struct tr_rec r = {0};
-	TR_SET(&r, id, 7);
-	TR_SET(&r, payload_kind, tr_slice_of(kind));
-	TR_SET(&r, payload, tr_slice_of(payload));
-	return r;
-}
-
-static char *body(const struct body_opts *o, const struct tr_rec *r, struct body_made *made)
-{
-	struct tr_buf b;
-	struct tr_err err;
-	tr_err_clear(&err);
-	tr_buf_init(&b, BIG);
-	assert_int_equal(body_make(o, r, &b, made, &err), 0);
-	assert_int_equal(tr_buf_char(&b, 0), 0);
-	return b.p;
-}
-
-/* The body parsed; its members' names must be these, in this order. */
-static cJSON *parsed(const struct body_opts *o, const struct tr_rec *r, struct body_made *made,
-                     const char *names)
-{
-	char got[256] = "", *text = body(o, r, made);
-	size_t n = 0;
-	cJSON *tree = cJSON_ParseWithOpts(text, NULL, 1), *member;
-	assert_true(cJSON_IsObject(tree));
-	cJSON_ArrayForEach(member, tree)
-	{
-		n += (size_t)snprintf(got + n, sizeof got - n, "%s%s", n ? " " : "", member->string);
-		assert_true(n < sizeof got);
-	}
-	assert_string_equal(got, names);
-	free(text);
-	return tree;
-}
-
-/* The member is this JSON. */
-static void has(const cJSON *tree, const char *name, const char *want)
-{
-	char *got = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(tree, name));
-	assert_non_null(got);
-	assert_string_equal(got, want);
-	cJSON_free(got);
-}
-
-static const char *chat_text(const cJSON *tree)
-{
-	const cJSON *messages = cJSON_GetObjectItemCaseSensitive(tree, "messages");
-	const cJSON *one = cJSON_GetArrayItem(messages, 0);
-	assert_int_equal(cJSON_GetArraySize(messages), 1);
-	assert_int_equal(cJSON_GetArraySize(one), 2);
-	assert_string_equal(cJSON_GetStringValue(cJSON_GetObjectItem(one, "role")), "user");
-	return cJSON_GetStringValue(cJSON_GetObjectItem(one, "content"));
-}
-
-static int fails(const struct body_opts *o, const struct tr_rec *r, const char *field)
-{
-	struct tr_buf b;
-	struct tr_err err;
-	struct body_made made;
-	tr_err_clear(&err);
-	tr_buf_init(&b, BIG);
-	assert_int_equal(tr_buf_str(&b, "head"), 0);
-	int rc = body_make(o, r, &b, &made, &err);
-	assert_true(rc < 0);
-	assert_int_equal(err.code, -rc);
-	assert_true(err.text[0] != 0);
-	assert_string_equal(err.field, field);
-	assert_int_equal(b.n, 4);
-	tr_buf_free(&b);
-	return rc;
-}
 
 static void completions_words(void **state)
 {
@@ -390,111 +282,6 @@ static void hostile_extra(void **state)
 	assert_int_equal(body_check_extra((struct tr_slice){deep, n + 2}, NULL), -TR_EUSAGE);
 }
 
-static void payloads(void **state)
-{
-	struct body_opts chat = opts(BODY_CHAT), plain = opts(BODY_COMPLETIONS);
-	struct body_made made;
-	const struct tr_rec messages = carrying(
-	    "messages", " [{\"role\":\"system\",\"content\":\"a\\n\"}, {\"role\":\"user\",\"x\":[1]}]");
-	const struct tr_rec text = carrying("text", "say \"hi\"\n\\ \xc3\xa9");
-	const struct tr_rec tokens = carrying("tokens", "[1, 2,\n30000]");
-	(void)state;
-	chat.fields = plain.fields = 0;
-	chat.template_tokens = plain.template_tokens = 9;
-	cJSON *t = parsed(&chat, &messages, &made, "model messages stream");
-	has(t, "messages", "[{\"role\":\"system\",\"content\":\"a\\n\"},{\"role\":\"user\",\"x\":[1]}]");
-	assert_int_equal(made.ask_in, 0);
-	cJSON_Delete(t);
-	assert_int_equal(fails(&plain, &messages, "payload"), -TR_EDATA);
-
-	t = parsed(&chat, &text, &made, "model messages stream");
-	assert_string_equal(chat_text(t), "say \"hi\"\n\\ \xc3\xa9");
-	cJSON_Delete(t);
-	t = parsed(&plain, &text, &made, "model prompt stream");
-	has(t, "prompt", "\"say \\\"hi\\\"\\n\\\\ \xc3\xa9\"");
-	cJSON_Delete(t);
-
-	t = parsed(&plain, &tokens, &made, "model prompt stream");
-	has(t, "prompt", "[1,2,30000]");
-	cJSON_Delete(t);
-	assert_int_equal(fails(&chat, &tokens, "payload"), -TR_EDATA);
-
-	/* Lengths that are known go with it; and the payload may be passed over. */
-	struct tr_rec known = text;
-	TR_SET(&known, in_tokens, 50);
-	TR_SET(&known, out_tokens, 6);
-	plain.fields = ALL;
-	cJSON_Delete(parsed(&plain, &known, &made,
-	                    "model prompt max_tokens min_tokens ignore_eos stream stream_options"));
-	assert_int_equal(made.ask_in, 50);
-	assert_int_equal(made.ask_out, 6);
-	plain.prompt = BODY_WORDS;
-	t = parsed(&plain, &known, &made,
-	           "model prompt max_tokens min_tokens ignore_eos stream stream_options");
-	assert_int_equal(words_tokens(tr_slice_of(cJSON_GetStringValue(cJSON_GetObjectItem(t, "prompt")))),
-	                 41);
-	cJSON_Delete(t);
-	plain.prompt = BODY_PAYLOAD;
-	known = record(5, 5);
-	assert_int_equal(fails(&plain, &known, "payload"), -TR_EDATA);
-}
-
-static void raw_bodies(void **state)
-{
-	static const char raw[] = " {\"model\":\"z\", \"stream\" : true,\"prompt\":\"x\"}\n";
-	struct body_opts o = opts(BODY_CHAT);
-	struct tr_rec r = carrying("body", raw);
-	struct body_made made;
-	(void)state;
-	o.extra = tr_slice_of("{\"seed\":1}");
-	o.stream = 0;
-	TR_SET(&r, out_tokens, 9);
-	TR_SET(&r, priority, 1);
-	char *text = body(&o, &r, &made);
-	assert_string_equal(text, raw);
-	assert_true(made.stream && !made.forced && made.ask_in == 0 && made.ask_out == 9);
-	free(text);
-	r = carrying("body", "{}");
-	o.stream = 1;
-	text = body(&o, &r, &made);
-	assert_string_equal(text, "{}");
-	assert_false(made.stream);
-	free(text);
-}
-
-static void hostile_payloads(void **state)
-{
-	static const char *const rows[][2] = {
-	    {"messages", ""},
-	    {"messages", "{}"},
-	    {"messages", "[1"},
-	    {"messages", "[]]"},
-	    {"messages", "[],\"x\":1"},
-	    {"messages", "[\"\\q\"]"},
-	    {"messages", "[\"\xff\"]"},
-	    {"body", "[]"},
-	    {"body", "{\"a\":}"},
-	    {"body", "{} {}"},
-	    {"body", "{\"a\":\"\\u00\"}"},
-	};
-	static const char *const tokens[] = {"",        "1,2",   "[1,2", "[-1]", "[1.5]",
-	                                     "[\"1\"]", "[[1]]", "[1]2", "{}",   "[18446744073709551616]"};
-	const struct body_opts chat = opts(BODY_CHAT), plain = opts(BODY_COMPLETIONS);
-	(void)state;
-	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-		const struct tr_rec r = carrying(rows[i][0], rows[i][1]);
-		assert_int_equal(fails(&chat, &r, "payload"), -TR_EDATA);
-	}
-	for (size_t i = 0; i < sizeof tokens / sizeof tokens[0]; i++) {
-		const struct tr_rec r = carrying("tokens", tokens[i]);
-		assert_int_equal(fails(&plain, &r, "payload"), -TR_EDATA);
-	}
-	struct tr_rec r = carrying("msg", "[]");
-	assert_int_equal(fails(&chat, &r, "payload_kind"), -TR_EDATA);
-	r.mask &= ~TR_BIT(payload_kind);
-	assert_int_equal(fails(&chat, &r, "payload_kind"), -TR_EDATA);
-}
-
 /* A buffer of any size either takes the whole body or stays as it was. */
 static void every_limit(void **state)
 {
@@ -528,8 +315,7 @@ int main(void)
 	    cmocka_unit_test(chat_words),        cmocka_unit_test(every_set_of_fields),
 	    cmocka_unit_test(names_of_models),   cmocka_unit_test(lengths_raised_and_absent),
 	    cmocka_unit_test(extra_replaces),    cmocka_unit_test(hostile_extra),
-	    cmocka_unit_test(payloads),          cmocka_unit_test(raw_bodies),
-	    cmocka_unit_test(hostile_payloads),  cmocka_unit_test(every_limit),
+	    cmocka_unit_test(every_limit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

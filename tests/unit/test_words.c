@@ -87,6 +87,25 @@ static void other_text(void **state)
 	assert_int_equal(words_tokens((struct tr_slice){"able\0", 5}), 2);
 }
 
+/* A letter too many does not fall off the end of the digits that a word is looked up by. */
+static void too_long(void **state)
+{
+	unsigned tried = 0;
+	(void)state;
+	for (uint32_t i = 0; i < words_count; i++) {
+		const struct words_entry *e = &words_all[i];
+		char text[WORDS_LETTERS_MAX + 3] = " p";
+		if (e->n != WORDS_LETTERS_MAX + 1)
+			continue;
+		memcpy(text + 2, e->text + 1, WORDS_LETTERS_MAX);
+		assert_int_equal(tokens(text), 4);
+		text[1] = 'q';
+		assert_int_equal(tokens(text), 4);
+		tried++;
+	}
+	assert_true(tried > 0);
+}
+
 /* Against the plainest way to look a word up. */
 static int in_list(const char *p, size_t n)
 {
@@ -117,9 +136,8 @@ static void random_letters(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(table_is_whole),
-	    cmocka_unit_test(every_word_is_found),
-	    cmocka_unit_test(other_text),
+	    cmocka_unit_test(table_is_whole), cmocka_unit_test(every_word_is_found),
+	    cmocka_unit_test(other_text),     cmocka_unit_test(too_long),
 	    cmocka_unit_test(random_letters),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -245,7 +245,8 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 		c->s->handler.drained(c->job);
 	} else if (!c->busy) {
 		event_add(&c->rd, c->s->idle); /* idle from now on */
-		process(c, c->in.p, c->in.n);
+		if (c->in.n)
+			process(c, c->in.p, c->in.n);
 	}
 }
 

@@ -5,7 +5,6 @@
  */
 #include "tools/summarize/results.h"
 #include "libtrace/metric.h"
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -141,10 +141,15 @@ static int64_t next_change(struct walk *w, uint64_t *halves)
 	return w->ends < l->nends ? least(to, l->ends[w->ends]) : to;
 }
 
+static __int128 start_of(const struct sum_timeline *l, int64_t number)
+{
+	return number * ((__int128)1 << l->shift); /* it may be negative */
+}
+
 /* The end of a bin, or of everything when that is sooner. */
 static int64_t end_of(const struct sum_timeline *l, int64_t number)
 {
-	__int128 end = ((__int128)number + 1) << l->shift;
+	__int128 end = start_of(l, number) + ((__int128)1 << l->shift);
 	return end < l->extent.last ? (int64_t)end : l->extent.last;
 }
 
@@ -229,7 +234,7 @@ double sum_span_seconds(const struct sum_span *s)
 /* The share of a bin that lies in the span, when what it holds is spread evenly over it. */
 static double share(const struct sum_timeline *l, int64_t number, const struct sum_span *s)
 {
-	__int128 start = (__int128)number << l->shift;
+	__int128 start = start_of(l, number);
 	int64_t low = start > l->extent.first ? (int64_t)start : l->extent.first, high = end_of(l, number);
 	if (s->from <= low && high <= s->to)
 		return 1;
