@@ -166,8 +166,8 @@ fuzz: deps-full ## fuzz every tests/fuzz/fuzz_*.c for FUZZ_SECONDS in all, or FU
 	$(Q)$(MAKE) --no-print-directory CC=clang O=$(O)/fuzz SAN=fuzzer-no-link,address,undefined CFLAGS='-O1 -g' fuzzers
 	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh $(O)/fuzz
 
-bench: ready ## measure speed and memory
-	$(Q)tests/bench/run.sh $(O)
+bench: ready ## measure speed, punctuality and memory; BENCH=trace or BENCH=replay for one half
+	$(Q)tests/bench/run.sh $(O) $(BENCH)
 
 # --- installing --------------------------------------------------------------------------------------------------
 

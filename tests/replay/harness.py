@@ -403,6 +403,15 @@ class Case:
         self.skipped = why
 
 
+def verdict(t, r, nothing_ok):
+    """A machine that is busy may make a run VOID for its own lateness; else it is VOID when nothing succeeded, and then alone."""
+    why = r.tail.get("reasons") or ""
+    if r.tail.get("verdict") == "VOID" and not nothing_ok:
+        t.true("from the input" in why or "late" in why or "rate" in why, "VOID: " + why)
+    t.equal("no request succeeded" in why, nothing_ok, "it says that nothing succeeded")
+    t.equal(r.status, 4 if r.tail.get("verdict") == "VOID" else 0, "exit status")
+
+
 CASES = []
 
 

@@ -199,8 +199,20 @@ def synth(name, rate, requests, tokens_in=20, tokens_out=4, *more):
 
 
 def lines(records):
-    """Records as a JSONL trace that ends without a trailer, as a pipe that is being written does."""
+    """Records as JSONL that has no trailer yet, as in a pipe that is being written."""
     return b"".join(json.dumps(r).encode() + b"\n" for r in [{"trace": {"version": 1}}, *records])
+
+
+def trailer(records):
+    """The last line of a trace of these records."""
+    r = run("trace-convert", "-F", "jsonl", "-f", "jsonl", stdin=lines(records)).need(3)
+    return r.out.splitlines()[-1].replace(b'"state":"interrupted"', b'"state":"complete"') + b"\n"
+
+
+def trace(name, records):
+    with open(path(name), "wb") as f:
+        f.write(lines(records) + trailer(records))
+    return path(name)
 
 
 # --- servers ---
@@ -239,6 +251,11 @@ class Mock:
         return [dict(x, id=int(x["id"])) for x in all_lines if x["id"].isdigit()]
 
 
+class Listener(http.server.ThreadingHTTPServer):
+    request_queue_size = 128  # connections come all at once
+    daemon_threads = True
+
+
 class Notes:
     """A server that writes down what it was sent. `answer` (headers, body) -> (code, reply), for POST; GET finds a model."""
 
@@ -249,6 +266,8 @@ class Notes:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = LIMIT
+            wbufsize = -1
+            disable_nagle_algorithm = True
 
             def reply(self, code, reply):
                 data = json.dumps(reply).encode()
@@ -271,10 +290,9 @@ class Notes:
             def log_message(self, *_):
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = Listener(("127.0.0.1", 0), Handler)
         self.url = "http://127.0.0.1:%d" % self.server.server_address[1]
-        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread = threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True)
 
     def __enter__(self):
         self.thread.start()

@@ -5,7 +5,7 @@ Whatever --max-inflight is, a latency from the due time shows every request that
 import functools
 import sys
 
-from rig import FULL, Mock, Stream, case, check, main, note, replay, same, summary, synth, together
+from rig import FULL, MS, Mock, Stream, case, check, main, note, replay, same, summary, synth, together
 
 GAP = 20  # ms
 REQUESTS, AT, FREEZE = (3000, 20010, 2000) if FULL else (600, 5010, 400)  # begins between two requests
@@ -40,8 +40,8 @@ def distance(s, cap):
 
 def attempt(trace, results, cap):
     with Mock("--instant", "--fault", "freeze:at=%dms,for=%dms" % (AT, FREEZE)) as m:
-        r = replay("--url", m.url, "--api", "completions", "--no-probe", *(["--max-inflight", cap] if cap else []), "-o", results,
-                   "--force", trace)
+        r = replay("--url", m.url, "--api", "completions", "--no-probe", "--late", "%dms" % TOLERANCE,
+                   *(["--max-inflight", cap] if cap else []), "-o", results, "--force", trace)
         log = m.stop()
     check(r.status in (0, 4), "status %d: %s" % (r.status, r.err))
     s = summary(results, r.status)
@@ -50,30 +50,35 @@ def attempt(trace, results, cap):
     same(s["requests"]["failed"] + s["requests"]["censored"], 0, "requests that failed")
     same(sorted(x["id"] for x in log), list(range(REQUESTS)), "ids that the server saw")
     same(stream.ids(), list(range(REQUESTS)), "ids in the results")
-    return r, s, stream.event("client")
+    return r, s, stream
 
 
-def stalled(client):
-    """Did the machine disturb the client, beyond what the cap holds?"""
-    return client["late"] > REQUESTS / 200 or client["loop_max_ms"] > 20 or client["lateness_p50_ms"] > 5
+def stalls(stream):
+    """Requests that were sent late while the server was well: the machine's doing, and neither the server's nor the cap's."""
+    well = [x for x in stream.records if not AT - 1000 <= x["due_ns"] / MS <= AT + FREEZE + 1000]
+    return sum(x["sent_ns"] - x["due_ns"] > TOLERANCE * MS for x in well)
 
 
 def known(cap):
     trace = synth("trace-%d.trb" % cap, 1000 // GAP, REQUESTS, 20, 1)
     for n in range(ATTEMPTS):
-        r, s, client = attempt(trace, trace + ".results.trb", cap)
-        wrong = list(distance(s, cap))
-        if not wrong and s["verdict"] != "VOID" or n + 1 == ATTEMPTS or not stalled(client):
+        r, s, stream = attempt(trace, trace + ".results.trb", cap)
+        client, wrong, late = stream.event("client"), list(distance(s, cap)), stalls(stream)
+        if not wrong and s["verdict"] != "VOID" or n + 1 == ATTEMPTS or not late:
             break
         note("the machine stalled (%s): again" % s["reasons"])
     figures = ", ".join("%s p99 %.1f max %.1f mean %.2f" % (k, s[k]["p99"], s[k]["max"], s[k]["mean"]) for k in
                         ("e2e_ms", "e2e_sent_ms"))
     note("%s; %d held; %s: %s" % (figures, client["held"], s["verdict"], s["reasons"]))
     check(not wrong, "; ".join(wrong))
-    check(s["verdict"] != "VOID" and r.status == 0, "the server's freeze is not the client's fault: %s" % r.err)
     frozen = FREEZE // GAP
     if cap and cap < frozen:
         check(client["held"] >= frozen - cap, "%d of %d counted as held" % (client["held"], frozen - cap))
+    if s["verdict"] == "VOID" and late * 100 > REQUESTS:
+        note("this machine stood still too often for a verdict")
+        return
+    check(s["verdict"] != "VOID" and r.status == 0, "the server's freeze is not the client's fault: %s" % r.err)
+    if cap and cap < frozen:
         check(s["verdict"] == "SUSPECT" and "--max-inflight held back" in s["reasons"],
               "held requests pass as %s: %s" % (s["verdict"], s["reasons"]))
         check(s["e2e_sent_ms"]["mean"] < s["e2e_ms"]["mean"], "the cap hides nothing from e2e_sent")

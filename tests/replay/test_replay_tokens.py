@@ -5,7 +5,7 @@ what of a body the nonce decides. Prints TAP."""
 import os
 import sys
 
-from rig import DATA, FULL, MS, Mock, Notes, Skip, Stream, answered, case, check, lines, main, note, path, replay, same, synth
+from rig import DATA, FULL, MS, Mock, Notes, Skip, Stream, answered, case, check, main, note, path, replay, same, synth, trace
 
 TEMPLATE = 7  # trace-mock's
 SHAPE = ("--ttft", "5ms", "--itl", "1ms")
@@ -15,9 +15,9 @@ def once(log, want, text="ids that the server saw"):
     same(sorted(x["id"] for x in log), sorted(want), text)
 
 
-def rows_equal(trace, log, results, least=1):
+def rows_equal(rows, log, results, least=1):
     """The server's log and the results against the trace. `least`: the shortest prompt that this API can ask for. -> rows raised"""
-    rows, server, seen = trace.by_id(), {x["id"]: x for x in log}, results.by_id()
+    rows, server, seen = {x["id"]: x for x in rows}, {x["id"]: x for x in log}, results.by_id()
     once(log, rows)
     same(results.ids(), sorted(rows), "ids in the results")
     raised = 0
@@ -47,27 +47,24 @@ def stamps_follow(log, results):
         same(len(writes), len(arrived), "token events of record %d" % r["id"])
         late += [a - b for a, b in zip(arrived, writes)]
         check(all(a >= b for a, b in zip(arrived, writes)), "record %d has an event from before its write" % r["id"])
-        check(r["first_ns"] >= r["sent_ns"] and r["end_ns"] >= arrived[-1] - zero, "stamps of record %d are out of order" % r["id"])
+        stamps = [r["sent_ns"], r["first_ns"], arrived[-1] - zero, r["end_ns"]]
+        check(stamps == sorted(stamps), "record %d: sent, first, last token, end are out of order: %r" % (r["id"], stamps))
     late.sort()
     note("%d events; after their write: median %.3f ms, p99 %.3f ms" % (len(late), late[len(late) // 2] / MS,
                                                                         late[len(late) * 99 // 100] / MS))
 
 
-def events_of(row, chunk):
-    return (max(row["out_tokens"], 1) + chunk - 1) // chunk
-
-
 # --- the code trace of Azure ---
 
 
-def azure(api, prompt, least, seed_of_mock="1"):
+def azure(api, prompt, least):
     if not DATA:
         raise Skip("REPRISE_DATA is unset")
     source = os.path.join(DATA, "azure-llm-2023/AzureLLMInferenceTrace_code.csv")
     window = ["--start", "849.473156s", "--duration", "10m"]
     window += ["--speed", "20"] if FULL else ["--speed", "200", "--limit", "400"]
     results = path("results.trb")
-    with Mock(*SHAPE, "--seed", seed_of_mock) as m:
+    with Mock(*SHAPE) as m:
         r = replay("--url", m.url, "--api", api, "--prompt", prompt, *window, "-o", results, source)
         log = m.stop()
     check(r.status in (0, 4), "status %d: %s" % (r.status, r.err))  # 4: this machine was too slow for the moments
@@ -79,9 +76,7 @@ def azure(api, prompt, least, seed_of_mock="1"):
     if FULL:
         same((len(rows), sum(x["in_tokens"] for x in rows), sum(x["out_tokens"] for x in rows)), (2737, 5698693, 70872),
              "requests and tokens of the slice")
-    trace = Stream.__new__(Stream)
-    trace.records = rows
-    raised = rows_equal(trace, log, out, least)
+    raised = rows_equal(rows, log, out, least)
     same(out.event("client")["raised_lengths"], raised + sum(x["out_tokens"] == 0 for x in rows), "lengths raised")
     stamps_follow(log, out)
     return results, rows
@@ -92,10 +87,11 @@ def _():
     results, rows = azure("completions", "words", 1)
     again = path("again.trb")
     with Mock("--instant") as m:
-        r = replay("--url", m.url, "--api", "completions", "--speed", "100" if FULL else "1000", "-o", again, results)
+        r = replay("--url", m.url, "--api", "completions", "--start", "849.473156s", "--speed", "100" if FULL else "1000", "-o", again,
+                   results)
         log = m.stop()
     check(r.status in (0, 4), r.err)
-    rows_equal(Stream(results), log, Stream(again))
+    rows_equal(Stream(results).records, log, Stream(again))
     same(len(log), len(rows), "requests of the second replay")
 
 
@@ -115,42 +111,48 @@ def _():
 def short_prompts():
     """Every length around the template's, and outputs from 0."""
     rows = [{"id": i, "arrival_ns": i * 5 * MS, "in_tokens": i % 13, "out_tokens": i % 10} for i in range(130)]
-    with open(path("short.jsonl"), "wb") as f:
-        f.write(lines(rows))
-    return path("short.jsonl"), rows
+    return trace("short.jsonl", rows), rows
 
 
-def plain(rows):
-    trace = Stream.__new__(Stream)
-    trace.records = rows
-    return trace
-
-
-def both(trace, rows, mock=(), options=(), api="completions", least=1, status=(0, 3, 4)):
+def both(source, rows, mock=(), options=(), api="completions", least=1, status=(0, 4)):
     results = path("results.trb")
     with Mock(*mock) as m:
-        r = replay("--url", m.url, "--api", api, *options, "-o", results, trace)
+        r = replay("--url", m.url, "--api", api, *options, "-o", results, source)
         log = m.stop()
         others = m.others
     check(r.status in status, "status %d: %s" % (r.status, r.err))
     out = Stream(results)
-    rows_equal(plain(rows), log, out, least)
+    rows_equal(rows, log, out, least)
     return log, out, others
 
 
 @case("lengths around the template's, and lengths of 0: only those that cannot be sent are raised")
 def _():
-    trace, rows = short_prompts()
-    _, out, _ = both(trace, rows, SHAPE, api="chat", least=TEMPLATE + 1)
+    source, rows = short_prompts()
+    _, out, _ = both(source, rows, SHAPE, api="chat", least=TEMPLATE + 1)
     same(out.event("client")["raised_lengths"], sum(x["in_tokens"] <= TEMPLATE or x["out_tokens"] == 0 for x in rows), "raised")
+
+
+@case("results stand in the order of their ends: replayed, they lose none that arrived before the first to end")
+def _():
+    rows = [{"id": 0, "arrival_ns": 0, "in_tokens": 5, "out_tokens": 100}]
+    rows += [{"id": i, "arrival_ns": i * 20 * MS, "in_tokens": 5, "out_tokens": 1} for i in range(1, 4)]
+    _, out, _ = both(trace("t.jsonl", rows), rows, ("--ttft", "1ms", "--itl", "10ms"))
+    check(out.records[0]["id"] != 0, "the first to arrive was the first to end: nothing is proven")
+    again = path("again.trb")
+    with Mock("--instant") as m:
+        r = replay("--url", m.url, "--api", "completions", "-o", again, path("results.trb"))
+        log = m.stop()
+    note(r.err.strip())
+    rows_equal(rows, log, Stream(again))
 
 
 @case("chunks of three tokens: the events' tokens add up, the last one is partial")
 def _():
-    trace = synth("t.trb", 100, 100, 20, "uniform:1..40")
-    rows = Stream(trace).records
+    source = synth("t.trb", 100, 100, 20, "uniform:1..40")
+    rows = Stream(source).records
     for api, least in ("completions", 1), ("chat", TEMPLATE + 1):
-        log, out, _ = both(trace, rows, (*SHAPE, "--chunk-tokens", "3"), ["--force"], api, least)
+        log, out, _ = both(source, rows, (*SHAPE, "--chunk-tokens", "3"), ["--force"], api, least)
         stamps_follow(log, out)
         for r in out.records:
             n = r["out_tokens"]
@@ -159,23 +161,23 @@ def _():
 
 @case("whole replies: lengths as seen, one event")
 def _():
-    trace = synth("t.trb", 200, 200, "uniform:1..300", "uniform:1..40")
-    log, out, _ = both(trace, Stream(trace).records, SHAPE, ["--no-stream"])
+    source = synth("t.trb", 200, 200, "uniform:1..300", "uniform:1..40")
+    log, out, _ = both(source, Stream(source).records, SHAPE, ["--no-stream"])
     check(not any(x["stream"] for x in log), "asked for a stream")
     check(all(len(r.get("gaps_ns", [])) == 0 for r in out.records), "a whole reply has gaps")
 
 
 @case("four threads: every request once, every thread at work")
 def _():
-    trace = synth("t.trb", 500, 1000, "uniform:1..300", "uniform:1..20")
-    log, out, _ = both(trace, Stream(trace).records, SHAPE, ["--threads", "4"])
+    source = synth("t.trb", 500, 1000, "uniform:1..300", "uniform:1..20")
+    log, out, _ = both(source, Stream(source).records, SHAPE, ["--threads", "4"])
     same({r["worker"] for r in out.records}, {0, 1, 2, 3}, "threads")
     stamps_follow(log, out)
 
 
 @case("--start, --duration, --limit and --speed pick exactly the right requests")
 def _():
-    trace = synth("t.trb", 10, 300)  # every 100 ms, 30 s
+    source = synth("t.trb", 10, 300)  # every 100 ms, 30 s
     windows = (
         (["--start", "2s"], range(20, 300)),
         (["--start", "2.05s", "--duration", "1s"], range(21, 31)),
@@ -188,7 +190,7 @@ def _():
     with Mock("--instant") as m:
         for k, (options, want) in enumerate(windows):
             out = path("%d.trb" % k)
-            r = replay("--url", m.url, "--speed", "100", *options, "-o", out, trace)
+            r = replay("--url", m.url, "--speed", "100", *options, "-o", out, source)
             check(r.status in (0, 4), r.err)
             stream = Stream(out)
             same(stream.ids(), list(want), " ".join(options))
@@ -201,8 +203,8 @@ def _():
 
 @case("--warmup: as many requests, before time zero, in no record")
 def _():
-    trace = synth("t.trb", 100, 50)
-    _, out, others = both(trace, Stream(trace).records, SHAPE, ["--warmup", "20"])
+    source = synth("t.trb", 100, 50)
+    _, out, others = both(source, Stream(source).records, SHAPE, ["--warmup", "20"])
     zero = out.event("time zero")["mono_ns"]
     warm = [x for x in others if x["id"].startswith("warmup")]
     once([dict(x, id=x["id"]) for x in warm], ["warmup-%d" % i for i in range(20)], "warm-up ids")
@@ -211,9 +213,9 @@ def _():
     same((out.event("client")["warmup_ok"], out.event("client")["warmup_failed"]), (20, 0), "warm-ups counted")
 
 
-def bodies(trace, *options):
+def bodies(source, *options):
     with Notes(answered) as server:
-        r = replay("--url", server.url, "--no-probe", "--no-stream", *options, "-o", path("n.trb"), "--force", trace)
+        r = replay("--url", server.url, "--no-probe", "--no-stream", *options, "-o", path("n.trb"), "--force", source)
         check(r.status in (0, 4), r.err)
         return {int(h["X-Request-Id"]): b for h, b in server.posts}
 
@@ -226,10 +228,10 @@ def words_of(body):
 
 @case("the same nonce gives the same bodies; another one differs in the first five words")
 def _():
-    trace = synth("t.trb", 200, 40, "uniform:1..60", 1)
-    lengths = {r["id"]: r["in_tokens"] for r in Stream(trace).records}
+    source = synth("t.trb", 200, 40, "uniform:1..60", 1)
+    lengths = {r["id"]: r["in_tokens"] for r in Stream(source).records}
     for how in (["--api", "chat"], ["--api", "completions"], ["--api", "completions", "--prompt", "ids"]):
-        one, same_one, other, off = (bodies(trace, *how, "--nonce", n) for n in ("1234abcd5678ef", "1234abcd5678ef", "77", "off"))
+        one, same_one, other, off = (bodies(source, *how, "--nonce", n) for n in ("1234abcd5678ef", "1234abcd5678ef", "77", "off"))
         same(same_one, one, "bodies of the same nonce")
         same(sorted(one), sorted(lengths), "ids")
         check(one != other and one != off and other != off, "the nonce decides nothing")
@@ -245,8 +247,8 @@ def _():
 
 @case("the nonce by itself is a new one each time")
 def _():
-    trace = synth("t.trb", 200, 5, 20, 1)
-    check(bodies(trace) != bodies(trace), "two runs sent the same")
+    source = synth("t.trb", 200, 5, 20, 1)
+    check(bodies(source) != bodies(source), "two runs sent the same")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 
-from harness import FULL, HEAD, Mock, Replay, Server, case, chunk, events, good, main, replay, steady, trace
+from harness import FULL, Mock, Server, case, events, good, main, replay, steady, trace, verdict
 
 ALONE = ("--no-probe", "--model", "m", "--connections", "0", "--max-inflight", "1")
 KEY = "sk-canary-5f3a9c71d2"
@@ -42,7 +42,7 @@ def hidden_resend(t, how):
     t.equal(r.record(1)["status"], "failed", "status")
     t.equal([i for i in range(3) if r.record(i).get("resent")], [1], "marked as resent")
     t.true("http_code" not in r.record(1) and "first_ns" not in r.record(1), "a record of nothing seen tells a reply")
-    t.equal(r.status, 0, "exit status")
+    verdict(t, r, False)
     t.true("closed" in r.stderr, "stderr does not name the class: " + r.stderr)
 
 
@@ -101,7 +101,7 @@ def idle_reused(t):
     idle(t, 3, 6 if FULL else 3, 1)
 
 
-@case("idle age: a connection that has rested for 4.6 s is not used again", 4.6)
+@case("DEFECT: idle age: a connection that has rested for 4.6 s is not used again", 4.6)
 @case("idle age: a connection that has rested for 5.5 s is not used again", 5.5)
 def idle_is_old(t, gap):
     """The race that the server's closing is: it takes the request, and is gone."""
@@ -119,16 +119,17 @@ def idle_is_old(t, gap):
 
 
 @case("idle age: a connection that the server has closed while it rested is passed over", "fin")
-@case("idle age: a connection that the server has reset while it rested is passed over", "reset")
+@case("DEFECT: idle age: a connection that the server has reset while it rested is passed over", "reset")
 def closed_while_resting(t, how):
     def answer(conn, request):
         conn.answer(request)
         getattr(conn, how)()
 
+    # libcurl looks through its connections once a second, and twice is enough for it to see a reset
     with Server(answer) as s:
-        r = replay(s.url, steady(4, 0.4), *ALONE)
-    t.equal([q.id for q in s.posts()], ["0", "1", "2", "3"], "POSTs that the server saw")
-    t.equal(r.ends(), {i: "ok" for i in range(4)}, "ends")
+        r = replay(s.url, steady(3, 0.7 if how == "reset" else 1.5), *ALONE)
+    t.equal([q.id for q in s.posts()], ["0", "1", "2"], "POSTs that the server saw")
+    t.equal(r.ends(), {i: "ok" for i in range(3)}, "ends")
     t.true(not any(x.get("resent") for x in r.records), "a request was resent")
 
 
@@ -137,17 +138,19 @@ def closed_while_resting(t, how):
 
 @case("Expect: a prompt of 1.2 MB goes out in one step")
 def expect(t):
+    """With Expect each of them would take 1 s; on a busy machine one of them may."""
     with Server() as s:
-        r = replay(s.url, trace([(0, 200000, 2)]), *ALONE)
-    (q,) = s.posts()
-    x = r.record(0)
-    t.equal(q.header("expect"), None, "Expect")
-    t.true(len(q.body) > 1100000, "a body of %d bytes is no test" % len(q.body))
-    t.equal(len(q.json()["messages"][0]["content"].split()), 200000, "words")
-    t.true(q.ended - q.began < 0.9, "%.3f s between head and body" % (q.ended - q.began))
-    t.true(x["first_ns"] - x["dispatched_ns"] < 900e6, "%.3f s to the first byte" % ((x["first_ns"] - x["dispatched_ns"]) / 1e9))
-    t.true(x["sent_ns"] - x["dispatched_ns"] < 900e6, "%.3f s to send" % ((x["sent_ns"] - x["dispatched_ns"]) / 1e9))
-    t.true(x["bytes_out"] >= len(q.body), "bytes_out is %d of %d" % (x["bytes_out"], len(q.body)))
+        r = replay(s.url, trace([(i / 10, 200000, 2) for i in range(3)]), *ALONE)
+    for q in s.posts():
+        t.equal(q.header("expect"), None, "Expect")
+        t.true(len(q.body) > 1100000, "a body of %d bytes is no test" % len(q.body))
+        t.equal(len(q.json()["messages"][0]["content"].split()), 200000, "words")
+    t.equal(r.ends(), {0: "ok", 1: "ok", 2: "ok"}, "ends")
+    for what, took in (("between head and body", [q.ended - q.began for q in s.posts()]),
+                       ("to the first byte", [(x["first_ns"] - x["dispatched_ns"]) / 1e9 for x in r.records]),
+                       ("to send", [(x["sent_ns"] - x["dispatched_ns"]) / 1e9 for x in r.records])):
+        t.true(min(took) < 0.9, "%r s %s" % (took, what))
+    t.true(all(x["bytes_out"] >= 1100000 for x in r.records), "bytes_out: %r" % [x["bytes_out"] for x in r.records])
 
 
 @case("HTTP version: HTTP/1.1, and nothing asks to change it")
@@ -161,10 +164,10 @@ def version(t):
 
 
 class Certificate:
-    def __init__(self, folder, name):
+    def __init__(self, folder, name, alt="DNS:localhost,IP:127.0.0.1"):
         self.pem, self.key = os.path.join(folder, name + ".pem"), os.path.join(folder, name + ".key")
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                        "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-out", self.pem,
+                        "-subj", "/CN=reprise", "-addext", "subjectAltName=" + alt, "-out", self.pem,
                         "-keyout", self.key], check=True, timeout=30, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def context(self):
@@ -180,7 +183,7 @@ def with_certificates(f):
             t.skip("there is no openssl command")
             return
         with tempfile.TemporaryDirectory() as folder:
-            f(t, Certificate(folder, "one"), Certificate(folder, "other"), *args)
+            f(t, Certificate(folder, "one"), Certificate(folder, "other", "DNS:elsewhere.invalid,DNS:localhost"), *args)
 
     return case_of
 
@@ -225,11 +228,14 @@ def tls_changes(t, one, other):
 
 @case("TLS: a name that the certificate does not have is refused")
 @with_certificates
-def tls_name(t, one, _):
-    with Server(tls=one.context()) as s:
-        r = replay("https://127.0.0.2:%d" % s.port, steady(1), *ALONE, "--cacert", one.pem)
+def tls_name(t, _, other):
+    with Server(tls=other.context()) as s:
+        r = replay(s.url, steady(1), *ALONE, "--cacert", other.pem)
+        t.equal(s.requests, [], "requests")
+        known = replay(s.url.replace("127.0.0.1", "localhost"), steady(1), *ALONE, "--cacert", other.pem)
     t.equal(r.status, 1, "exit status")
-    t.equal(s.requests, [], "requests")
+    t.equal(known.ends(), {0: "ok"}, "with the right name")
+    t.equal(r.stderr.count("\n"), 1, "lines on stderr")
 
 
 @case("TLS: SSLKEYLOGFILE does not matter, http_proxy of the environment neither")
@@ -444,6 +450,14 @@ def bodies(rows, *args, answer=good, env=None):
     with Server(answer) as s:
         r = replay(s.url, trace(rows), *args, "--connections", "0", "--max-inflight", "1", env=env)
     return r, s.posts()
+
+
+@case("DEFECT: refused options: a header's name that is no token, DEL in a value")
+def refused_names(t):
+    with Server() as s:
+        for h in ("X A: 1", "X-A\t: 1", "X(A): 1", "X-A: \x7f"):
+            r = replay(s.url, steady(1), *ALONE, "-H", h)
+            t.true(r.status == 2 and r.stderr.count("\n") == 1, "%r: status %d, %r" % (h, r.status, r.stderr))
 
 
 @case("requests: each carries its id, its type and the headers that were asked for")

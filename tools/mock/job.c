@@ -82,11 +82,12 @@ void job_drained(void *job)
 
 /* --- events -------------------------------------------------------------------------------- */
 
+/* Stamped before: a client on another core may read the bytes while write() has yet to return. */
 static void send_stamped(struct job *j, const char *p, size_t n)
 {
-	conn_send(j->c, p, n);
 	if (j->m->log)
 		stamps_add(&j->stamps, tr_mono_ns());
+	conn_send(j->c, p, n);
 }
 
 static struct tr_buf *begin_event(struct job *j)

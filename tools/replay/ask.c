@@ -3,6 +3,7 @@
 
 #include "libtrace/clock.h"
 #include "libtrace/json.h"
+#include "tools/cli.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -59,7 +60,7 @@ int ask(const struct transport_opts *o, const char *method, const char *path, co
 	reply_restart(&a->reply, 0, 0);
 	a->x = (struct exchange){.method = method, .path = path, .id = id, .body = body};
 	transport_start(t, &a->x);
-	while (!a->ended && tr_mono_ns() < until)
+	while (!a->ended && tr_mono_ns() < until && !cli_interrupted())
 		transport_wait(t, until);
 	if (!a->ended) {
 		transport_cancel(t, &a->x);
@@ -112,7 +113,7 @@ static int is_ready(const struct transport_opts *o, char *why, size_t size, int 
 	return ready;
 }
 
-int ask_ready(const struct transport_opts *o, int64_t wait_ns, int (*stop)(void), struct tr_err *err)
+int ask_ready(const struct transport_opts *o, int64_t wait_ns, struct tr_err *err)
 {
 	int64_t until = tr_mono_ns() + wait_ns;
 	char why[256] = "";
@@ -121,7 +122,7 @@ int ask_ready(const struct transport_opts *o, int64_t wait_ns, int (*stop)(void)
 		int reached = 0;
 		int rc = is_ready(o, why, sizeof(why), &reached, err);
 		/* Without --wait-ready a server that answers at all is left to the probe. */
-		if (rc < 0 || rc == 1 || (wait_ns == 0 && reached) || stop())
+		if (rc < 0 || rc == 1 || (wait_ns == 0 && reached) || cli_interrupted())
 			return rc < 0 ? rc : 0;
 		if (tr_mono_ns() >= until)
 			return tr_fail(err, TR_EIO, "the server is not ready: %s", why);

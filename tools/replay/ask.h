@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Single questions to the server before a run: is it there, which model has it, which fields does it take.
+ * A signal ends the waiting.
  */
 #ifndef TOOLS_REPLAY_ASK_H
 #define TOOLS_REPLAY_ASK_H
@@ -24,8 +25,8 @@ int ask(const struct transport_opts *o, const char *method, const char *path, co
         struct tr_slice body, int64_t timeout_ns, struct answer *a, struct tr_err *err);
 
 /* Ask again and again until GET /health or /v1/models succeeds, at most wait_ns; 0 = one attempt at a
- * connection. *stop ends it early (signals). */
-int ask_ready(const struct transport_opts *o, int64_t wait_ns, int (*stop)(void), struct tr_err *err);
+ * connection. */
+int ask_ready(const struct transport_opts *o, int64_t wait_ns, struct tr_err *err);
 
 /* The first model that GET /v1/models names, appended. */
 int ask_model(const struct transport_opts *o, struct tr_buf *model, struct tr_err *err);

@@ -60,6 +60,8 @@ static int check_body(const struct body_opts *o, const struct job *j, struct tr_
 	tr_buf_init(&b, 256 << 20);
 	int rc = body_make(o, &j->rec, &b, &made, err);
 	tr_buf_free(&b);
+	if (rc < 0)
+		job_blame(j, err);
 	return rc;
 }
 
@@ -101,6 +103,8 @@ int dry_run(struct feed *f, const struct body_opts *body, struct dry *d, struct 
 	d->peak_1s = peak(&s, 1);
 	d->peak_10s = peak(&s, 10);
 	free(s.v);
+	if (rc < 0)
+		tr_err_file(err, tr_reader_name(f->r));
 	return rc < 0 ? rc : 0;
 }
 

@@ -38,11 +38,9 @@ static int make(struct feed *f, const struct tr_rec *rec, struct job **out, stru
 
 	if (rc <= 0) {
 		if (rc < 0 && TR_HAS(rec, id)) {
-			struct tr_buf b;
-			tr_buf_init(&b, 64);
-			if (tr_buf_printf(&b, "record %llu", (unsigned long long)rec->id) == 0)
-				tr_err_field(err, b.p, b.n);
-			tr_buf_free(&b);
+			struct job bad = {.rec = *rec};
+			job_blame(&bad, err);
+			tr_err_file(err, tr_reader_name(f->r));
 		}
 		return rc;
 	}

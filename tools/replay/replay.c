@@ -57,7 +57,7 @@ static void raise_descriptors(const struct session *s)
 static int meet_server(struct session *s, struct tr_err *err)
 {
 	struct run_opts *r = &s->o->run;
-	int rc = ask_ready(&r->transport, s->o->wait_ready_ns, cli_interrupted, err);
+	int rc = ask_ready(&r->transport, s->o->wait_ready_ns, err);
 
 	if (rc == 0 && !r->body.model) {
 		rc = ask_model(&r->transport, &s->model, err);
@@ -240,18 +240,19 @@ static int look_around(struct session *s, int *stopped)
 	return !*stopped;
 }
 
-static int push(struct session *s, struct job *j, int *stopped, struct tr_err *err)
+/* A run that has failed says why at its end. */
+static void push(struct session *s, struct job *j, int *stopped)
 {
 	int rc = 1;
 
 	while (rc > 0 && look_around(s, stopped)) {
-		rc = run_push(s->run, j, POLL_MS, err);
+		rc = run_push(s->run, j, POLL_MS, NULL);
 		if (rc > 0 && !s->begun) /* the queues are full: it can begin */
 			begin(s);
 	}
+	*stopped |= rc < 0;
 	if (rc)
 		job_free(j);
-	return rc > 0 ? 0 : rc;
 }
 
 static int feed_all(struct session *s, int *stopped, struct tr_err *err)
@@ -264,30 +265,25 @@ static int feed_all(struct session *s, int *stopped, struct tr_err *err)
 		rc = feed_next(s->feed, &j, err);
 		if (!s->begun && s->feed->jobs && (rc != 1 || tr_mono_ns() - since > PATIENCE_NS))
 			begin(s);
-		if (rc == 1) {
-			int e = push(s, j, stopped, err);
-			rc = e < 0 ? e : 1;
-		}
+		if (rc == 1)
+			push(s, j, stopped);
 	}
 	return rc < 0 ? rc : 0;
 }
 
-/* An input that ends badly does not take back what was sent. */
-static int send_all(struct session *s, struct tr_err *err)
+/* What came before an input ended badly is sent, and the exit status tells. */
+static void send_all(struct session *s, struct tr_err *err)
 {
 	int stopped = 0, rc = feed_all(s, &stopped, err);
 
-	if (rc < 0) {
+	if (rc < 0)
 		s->status = cli_fail(s->o->tool, err);
-		run_stop(s->run, -1);
-	}
 	if (!s->begun)
 		begin(s);
 	run_input_ended(s->run);
 	while (!run_wait(s->run, POLL_MS))
 		look_around(s, &stopped);
 	cli_progress_done(s->o->args);
-	return 0;
 }
 
 /* --- after ------------------------------------------------------------------------------- */
@@ -403,8 +399,11 @@ static int conclude(struct session *s)
 
 	tr_err_clear(&err);
 	f.suspended_ns = clock_ns(CLOCK_BOOTTIME) - clock_ns(CLOCK_MONOTONIC) - s->boot_offset;
-	if (run_end(s->run, &st, &unsent, &err) < 0)
+	if (run_end(s->run, &st, &unsent, &err) < 0) {
+		if (err.code == TR_EDATA)
+			tr_err_file(&err, tr_reader_name(s->feed->r));
 		s->status = cli_fail(s->o->tool, &err);
+	}
 	int rc = sink_end(s->sink, &f.spilled, &behind, &err);
 	tr_buf_init(&reasons, 1 << 16);
 	enum verdict v = verdict_of(&f, &reasons);

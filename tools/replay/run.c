@@ -6,6 +6,7 @@
 
 #include "libtrace/clock.h"
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,6 +17,14 @@ void job_free(struct job *j)
 		return;
 	tr_block_unref(j->hold);
 	free(j);
+}
+
+void job_blame(const struct job *j, struct tr_err *err)
+{
+	char id[32];
+	int n = snprintf(id, sizeof(id), "id %llu", (unsigned long long)j->rec.id);
+
+	tr_err_value(err, id, (size_t)n);
 }
 
 void run_tell(struct run *r)

@@ -61,6 +61,7 @@ struct job {                   /* made by the caller with calloc; the run frees 
 	struct job *next;
 };
 void job_free(struct job *j);
+void job_blame(const struct job *j, struct tr_err *err); /* say which record it was */
 
 /* sink NULL: records are not made. */
 int run_new(struct run **run, const struct run_opts *o, struct sink *sink, struct tr_err *err);

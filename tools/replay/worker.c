@@ -108,9 +108,7 @@ static int make_ready(struct worker *w)
 	o.content.warmup = j->warmup;
 	int rc = body_make(&o, &j->rec, &f->body, &f->made, &err);
 	if (rc < 0) {
-		char id[32];
-		snprintf(id, sizeof(id), "record %llu", (unsigned long long)j->rec.id);
-		tr_err_field(&err, id, strlen(id));
+		job_blame(j, &err);
 		flight_free(f);
 		worker_fail(w, rc, &err);
 		return rc;
