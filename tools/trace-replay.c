@@ -266,12 +266,15 @@ static int bad(struct tr_err *err, const char *option, const char *value, const 
 
 static int check_header(const char *h, struct tr_err *err)
 {
-	const char *colon = strchr(h, ':');
+	/* RFC 9110, 5.6.2: what a name is made of. */
+	static const char token[] =
+	    "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	size_t n = strspn(h, token);
 
-	if (!colon || colon == h)
+	if (n == 0 || h[n] != ':')
 		return bad(err, "--header", NULL, "not of the form 'Name: value'");
 	for (const char *p = h; *p; p++)
-		if ((unsigned char)*p < 0x20 && *p != '\t')
+		if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7f)
 			return bad(err, "--header", NULL, "a control character in a header");
 	return 0;
 }

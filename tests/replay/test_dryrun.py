@@ -95,11 +95,11 @@ def _():
 
 BAD = (
     ("no arrival", {"id": 7, "in_tokens": 5, "out_tokens": 5}, "arrival"),
-    ("no input length", {"id": 7, "arrival_ns": 7 * MS, "out_tokens": 5}, "record 7"),
+    ("no input length", {"id": 7, "arrival_ns": 7 * MS, "out_tokens": 5}, "id 7"),
     ("messages that are no JSON", {"id": 7, "arrival_ns": 7 * MS, "out_tokens": 5, "payload_kind": "messages", "payload": "[{"},
-     "record 7"),
+     "id 7"),
     ("a payload of no kind known", {"id": 7, "arrival_ns": 7 * MS, "out_tokens": 5, "payload_kind": "song", "payload": "la"},
-     "record 7"),
+     "id 7"),
 )
 
 

@@ -159,6 +159,9 @@ int ask_model(const struct transport_opts *o, struct tr_buf *model, struct tr_er
 	struct answer a;
 	int rc = get(o, "/v1/models", &a, err);
 
+	if (rc == 0 && a.x.http_code != 200 && a.x.http_code != 404)
+		rc = a.x.http_code ? tr_fail(err, TR_EIO, "/v1/models: HTTP %u: %s", a.x.http_code, a.why)
+		                   : tr_fail(err, TR_EIO, "/v1/models: %s", a.why);
 	if (rc == 0 &&
 	    (a.x.http_code != 200 || first_model((struct tr_slice){a.text.p, a.text.n}, model) < 0))
 		rc = tr_fail(err, TR_EUSAGE, "the server names no model; say which with --model");
@@ -200,6 +203,8 @@ static int fewer(unsigned *fields, struct tr_slice error)
 	for (unsigned f = 0; f < BODY_FIELDS; f++)
 		if (*fields & 1u << f && names(error, body_field_name(f)))
 			leave_away(fields, f);
+	if (*fields == before && *fields & 1u << BODY_USAGE && names(error, "stream_options"))
+		leave_away(fields, BODY_USAGE);
 	for (unsigned i = 0; i < sizeof(by_rarity) / sizeof(by_rarity[0]) && *fields == before; i++)
 		if (*fields & 1u << by_rarity[i])
 			leave_away(fields, by_rarity[i]);

@@ -178,7 +178,8 @@ static void look_at_sending(struct transport *t)
 			p = &s->next;
 			continue;
 		}
-		s->x->sent_ns = now;
+		if (!s->x->sent_ns)
+			s->x->sent_ns = now;
 		*p = s->next;
 	}
 }
@@ -370,7 +371,14 @@ static void serve(struct transport *t, const struct epoll_event *e)
 	}
 	if (!w || !w->registered)
 		return;
-	if (!w->want) { /* a resting connection: the server has closed it, libcurl will find out */
+	if (!w->want) {
+		/* A resting connection that the server has closed. libcurl finds out when it wants to use it,
+		 * by a look at the socket that takes a pending error for life: so the error is taken away
+		 * here. */
+		char c;
+		ssize_t n = recv(fd, &c, 1, MSG_PEEK | MSG_DONTWAIT);
+
+		(void)n;
 		epoll_ctl(t->epoll, EPOLL_CTL_DEL, fd, NULL);
 		w->registered = 0;
 		return;

@@ -47,12 +47,24 @@ static void keep_type(struct slot *s, const char *p, size_t n)
 	memcpy(s->type, v.p, s->type_n);
 }
 
+/* One call of libcurl may send the end of a body and read the reply: then this is the first we hear of it. */
+static void sent_by_now(struct slot *s)
+{
+	curl_off_t up = 0;
+
+	curl_easy_getinfo(s->easy, CURLINFO_SIZE_UPLOAD_T, &up);
+	if (!s->x->sent_ns && (size_t)up >= s->x->body.n)
+		s->x->sent_ns = tr_mono_ns();
+}
+
 static size_t on_header(char *p, size_t size, size_t n, void *arg)
 {
 	struct slot *s = arg;
 	long code = 0;
 
 	n *= size;
+	if (s->x->bytes_in == 0)
+		sent_by_now(s);
 	s->x->bytes_in += n;
 	if (s->headers_done) /* a trailer */
 		return n;
@@ -115,7 +127,8 @@ static int set_options(struct transport *t, struct slot *s)
 	SET(CLOSESOCKETDATA, t);
 	SET(TCP_KEEPALIVE, 1L);
 	SET(DNS_CACHE_TIMEOUT, -1L);
-	SET(MAXAGE_CONN, (long)(o->idle_ns / 1000000000));
+	/* libcurl 7.88 counts whole seconds, and lets go only after one more. */
+	SET(MAXAGE_CONN, (long)(o->idle_ns / 1000000000) - 1);
 	SET(CONNECTTIMEOUT_MS, (long)(o->connect_timeout_ns / 1000000));
 	SET(SSL_VERIFYPEER, o->insecure ? 0L : 1L);
 	SET(SSL_VERIFYHOST, o->insecure ? 0L : 2L);
@@ -204,6 +217,11 @@ enum outcome curl_outcome(CURLcode c, const struct exchange *x)
 	    {CURLE_OUT_OF_MEMORY, OUT_CLIENT},
 	};
 
+	if (c == CURLE_OUT_OF_MEMORY && x->sent_ns) /* so it calls headers without an end */
+		return OUT_LIMIT;
+	if (c == CURLE_OK &&
+	    !x->http_code) /* the head was cut, and libcurl takes that for HTTP/0.9 without a body */
+		return x->bytes_in ? OUT_TRANSPORT : OUT_CLOSED;
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (table[i].code == c)
 			return table[i].outcome;

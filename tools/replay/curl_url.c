@@ -63,14 +63,26 @@ int transport_check_url(const char *url, struct tr_buf *shown, struct tr_err *er
 	return rc;
 }
 
-int transport_names_key(const struct transport_opts *o, const char *text)
+/* The beginning of a secret: texts get clipped. */
+static int shows(const char *text, const char *secret)
 {
 	char start[9];
 
-	if (!o->bearer || !*o->bearer)
-		return 0;
-	snprintf(start, sizeof(start), "%s", o->bearer);
-	return strstr(text, start) != NULL;
+	snprintf(start, sizeof(start), "%.8s", secret);
+	return *start && strstr(text, start) != NULL;
+}
+
+int transport_names_key(const struct transport_opts *o, const char *text)
+{
+	if (o->bearer && shows(text, o->bearer))
+		return 1;
+	for (const char *const *h = o->headers; h && *h; h++) {
+		const char *value = strchr(*h, ':');
+		value = value ? value + 1 + strspn(value + 1, " \t") : "";
+		if (shows(text, value))
+			return 1;
+	}
+	return 0;
 }
 
 /* The name is looked up once, before the run: no connection of the run waits for a name server. */

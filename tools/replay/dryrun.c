@@ -92,7 +92,9 @@ int dry_run(struct feed *f, const struct body_opts *body, struct dry *d, struct 
 	while ((rc = feed_next(f, &j, err)) > 0 && !cli_interrupted()) {
 		if (rc == 2)
 			continue;
-		rc = d->requests < BODIES ? check_body(body, j, err) : 0;
+		rc = d->requests < BODIES || !TR_HAS(&j->rec, in_tokens) || TR_HAS(&j->rec, payload)
+		         ? check_body(body, j, err)
+		         : 0;
 		rc = rc ? rc : count_second(&s, j->due_ns, err);
 		count(d, j);
 		job_free(j);

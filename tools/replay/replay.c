@@ -27,6 +27,7 @@ struct session {
 	int64_t zero_mono, zero_wall;
 	int64_t boot_offset; /* CLOCK_BOOTTIME - CLOCK_MONOTONIC at time zero */
 	int begun;
+	int queued; /* the input has been waiting for the queues, not they for it */
 	int status; /* of an input that ended badly */
 };
 
@@ -245,8 +246,12 @@ static void push(struct session *s, struct job *j, int *stopped)
 {
 	int rc = 1;
 
+	if (s->queued && run_starved(s->run, j))
+		s->queued = 0;
+	j->late_input = s->begun && !s->queued && s->zero_mono + j->due_ns < tr_mono_ns();
 	while (rc > 0 && look_around(s, stopped)) {
-		rc = run_push(s->run, j, POLL_MS, NULL);
+		rc = run_push(s->run, j, s->queued ? POLL_MS : 0, NULL);
+		s->queued |= rc > 0;
 		if (rc > 0 && !s->begun) /* the queues are full: it can begin */
 			begin(s);
 	}
@@ -267,6 +272,8 @@ static int feed_all(struct session *s, int *stopped, struct tr_err *err)
 			begin(s);
 		if (rc == 1)
 			push(s, j, stopped);
+		else
+			s->queued = 0;
 	}
 	return rc < 0 ? rc : 0;
 }
@@ -391,7 +398,8 @@ static int write_end(struct session *s, const struct verdict_facts *f, enum verd
 static int conclude(struct session *s)
 {
 	struct run_stats st;
-	struct verdict_facts f = {.stats = &st, .opts = &s->o->run, .roofline_per_s = s->o->roofline};
+	struct verdict_facts f = {
+	    .stats = &st, .opts = &s->o->run, .roofline_per_s = s->o->roofline, .missed = s->feed->missed};
 	struct tr_buf reasons;
 	struct tr_err err;
 	uint64_t unsent = 0;

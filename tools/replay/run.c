@@ -223,6 +223,16 @@ int run_push(struct run *r, struct job *j, int wait_ms, struct tr_err *err)
 	return rc;
 }
 
+int run_starved(struct run *r, const struct job *j)
+{
+	struct worker *w = &r->w[j->seq % r->o.threads];
+
+	pthread_mutex_lock(&w->lock);
+	int nothing = w->waiting == 0;
+	pthread_mutex_unlock(&w->lock);
+	return nothing;
+}
+
 void run_input_ended(struct run *r)
 {
 	atomic_store(&r->input_ended, 1);

@@ -57,7 +57,7 @@ struct job {                   /* made by the caller with calloc; the run frees 
 	int64_t due_ns;
 	uint64_t seq;
 	int warmup;     /* to be sent at once, before time zero; leaves no record */
-	int late_input; /* set by the run: it came when it was due already */
+	int late_input; /* it came from the input when it was due already, and not because of a full queue */
 	struct job *next;
 };
 void job_free(struct job *j);
@@ -73,6 +73,8 @@ int run_warm_up(struct run *r, const struct tr_rec *recs, unsigned n, unsigned a
 void run_begin(struct run *r, int64_t zero_mono);
 /* 0 = taken; 1 = no room within wait_ms, push it again; < 0: the run has failed. */
 int run_push(struct run *r, struct job *j, int wait_ms, struct tr_err *err);
+/* Has the thread that this job is for nothing left to do? Then it waits for the input. */
+int run_starved(struct run *r, const struct job *j);
 void run_input_ended(struct run *r);
 /* Send no more; what was not sent is dropped and counted. Replies are waited for that long (< 0: as the
  * options say).

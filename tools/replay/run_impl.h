@@ -69,6 +69,8 @@ struct worker {
 	struct tr_block *out;
 	int64_t out_since; /* mono */
 	int64_t newest_due;
+	int full;           /* --max-inflight has been reached; ... */
+	int64_t full_until; /* mono: ... and this is when it last ended: what was due before was held by it */
 	int64_t sends_ended; /* mono: when there was nothing left to send; 0 = not yet */
 	struct run_stats s;
 	int64_t born_cpu, born_mono;

@@ -62,8 +62,7 @@ void transport_global_end(void);
 /* Does the URL make sense? Fills `shown` (for records and messages) without user, password and query. */
 int transport_check_url(const char *url, struct tr_buf *shown, struct tr_err *err);
 
-/* Does a text show the key (or its beginning: texts get clipped)? A server may well say which key it does not
- * like. */
+/* Does a text show the key or the value of a header? A server may well say what it does not like. */
 int transport_names_key(const struct transport_opts *o, const char *text);
 
 int transport_new(struct transport **t, const struct transport_opts *o, const struct transport_calls *calls,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/replay/verdict.h"
+#include "tools/replay/feed.h"
 
 #include <math.h>
 
@@ -75,6 +76,14 @@ static void held(struct judge *j)
 		    100 * share(s->held, s->sent));
 }
 
+static void missed(struct judge *j)
+{
+	if (j->f->missed)
+		SAY(j, VERDICT_VOID,
+		    "%llu requests lie before the start, which was taken from the first %d: say --start",
+		    (unsigned long long)j->f->missed, FEED_AHEAD);
+}
+
 static void load(struct judge *j)
 {
 	double l = j->f->stats->load;
@@ -128,8 +137,8 @@ static void roofline(struct judge *j)
 
 enum verdict verdict_of(const struct verdict_facts *f, struct tr_buf *reasons)
 {
-	static void (*const rules[])(struct judge *) = {nothing, suspended, late,    rate,    held,
-	                                                load,    stalls,    results, roofline};
+	static void (*const rules[])(struct judge *) = {nothing, suspended, missed, late,    rate,
+	                                                held,    load,      stalls, results, roofline};
 	struct judge j = {f, VERDICT_VALID, reasons};
 
 	for (unsigned i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)

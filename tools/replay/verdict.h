@@ -14,6 +14,7 @@ struct verdict_facts {
 	const struct run_stats *stats;
 	const struct run_opts *opts;
 	uint64_t spilled;      /* bytes of results that went by the temporary file */
+	uint64_t missed;       /* requests that lay before the start that was taken for the trace's */
 	int64_t suspended_ns;  /* the machine slept: CLOCK_BOOTTIME against CLOCK_MONOTONIC */
 	double roofline_per_s; /* requests/s that this client is known to reach here; 0 = not known */
 };

@@ -49,7 +49,6 @@ static struct job *heap_pop(struct worker *w)
 static void take_inbox(struct worker *w)
 {
 	struct job *j, *next;
-	int64_t zero = atomic_load(&w->run->zero), now = tr_mono_ns();
 
 	pthread_mutex_lock(&w->lock);
 	j = w->in_first;
@@ -57,7 +56,6 @@ static void take_inbox(struct worker *w)
 	pthread_mutex_unlock(&w->lock);
 	for (; j; j = next) {
 		next = j->next;
-		j->late_input = zero && !j->warmup && zero + j->due_ns < now;
 		w->s.late_input += (unsigned)j->late_input;
 		if (!j->warmup) {
 			w->s.unsorted += j->due_ns < w->newest_due;
@@ -153,9 +151,13 @@ static int64_t send_due(struct worker *w)
 		if (n == STARTS_A_TURN)
 			return due;
 		if (!cap_take(&w->run->cap, w->index, f->job->due_ns)) {
-			f->held = 1;
+			w->full = 1;
 			return INT64_MAX;
 		}
+		if (w->full)
+			w->full_until = tr_mono_ns();
+		w->full = 0;
+		f->held = due < w->full_until;
 		start(w, f);
 	}
 }
@@ -278,6 +280,15 @@ static int sending_over(struct worker *w)
 	return over;
 }
 
+/* From when the last request went out, which may be after the thread had done its part. */
+static int64_t grace_ends(const struct worker *w)
+{
+	const struct flight *last = w->flying.last;
+	int64_t sent = last ? last->x.sent_ns : 0;
+
+	return (sent > w->sends_ended ? sent : w->sends_ended) + atomic_load(&w->run->grace);
+}
+
 /* `began`: when the thread went to work; returns when it does so next. */
 static int64_t turn(struct worker *w, int64_t began)
 {
@@ -297,7 +308,7 @@ static int64_t turn(struct worker *w, int64_t began)
 	if (sending_over(w)) {
 		if (!w->sends_ended)
 			w->sends_ended = tr_mono_ns();
-		until = earliest(until, w->sends_ended + atomic_load(&w->run->grace));
+		until = earliest(until, grace_ends(w));
 	}
 	if (!w->ready.n && !w->heap_n) {
 		atomic_store(&w->hungry, 1);
@@ -350,7 +361,8 @@ static int over(struct worker *w, int64_t now)
 {
 	if (!w->sends_ended)
 		return 0;
-	if (w->flying.n && now >= w->sends_ended + atomic_load(&w->run->grace))
+	expire(w); /* a request whose time is over has timed out, whatever else is */
+	if (w->flying.n && now >= grace_ends(w))
 		while (w->flying.first)
 			give_up(w, w->flying.first, OUT_CENSORED);
 	return w->flying.n == 0 && sending_over(w);
