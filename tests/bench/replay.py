@@ -122,8 +122,8 @@ def punctual():
 LUA = """wrk.method = "POST"
 wrk.path = "/v1/completions"
 wrk.headers["Content-Type"] = "application/json"
-wrk.body = '{"model":"mock","prompt":"one two three","max_tokens":%d,"ignore_eos":true,"stream":true,"stream_options":{"include_usage":true}}'
-""" % EVENTS
+wrk.body = '{"model":"mock","prompt":"one two three","max_tokens":%d,"min_tokens":%d,"ignore_eos":true,"stream":true,"stream_options":{"include_usage":true,"continuous_usage_stats":true}}'
+""" % (EVENTS, EVENTS)
 
 
 def wrk(url, streams):
@@ -158,7 +158,7 @@ def throughput():
         theirs = statistics.median(peer) if peer else float("nan")
         print("%-14d %12.0f %12.0f %12.0f %8.2f %10.1f" % (
             streams, theirs, mine, mine * EVENTS, mine / theirs, statistics.median(cpu)))
-    print("medians of %d; %d events a reply in one write, usage and [DONE] beside them; all threads of the client on one core\n" % (
+    print("medians of %d; %d events a reply in one write, usage in each, [DONE]; the same request from both; all threads of the client on one core\n" % (
         RUNS, EVENTS))
 
 

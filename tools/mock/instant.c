@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Replies that are there at once and go out in one write: the yardstick for how fast a client can be. A reply
- * is built once for each form of request; the two numbers that depend on the prompt have places of a fixed
+ * is built once for each form of request; the numbers that depend on the prompt have places of a fixed
  * width in it (JSON allows blanks before a number), and are set before each write.
  */
 #include "libtrace/clock.h"
+#include "libtrace/num.h"
 #include "tools/mock/mock.h"
 #include "tools/mock/wire.h"
 #include <stdio.h>
@@ -21,10 +22,17 @@ enum {
 /* Stands where the prompt's tokens will: ten digits, and the total has as many. */
 static const uint64_t MARK = 1111111111;
 
+struct place { /* of a number that the prompt's tokens go into */
+	size_t at;
+	uint64_t more;
+};
+
 struct form {
 	uint64_t max_tokens, flags;
 	struct tr_buf reply;
-	size_t in_at, total_at; /* 0 = no usage in it */
+	uint64_t in_tokens; /* that it has now */
+	struct place *places;
+	size_t nplaces, cap;
 	size_t nmodel;
 	char model[ASK_MODEL_MAX];
 };
@@ -39,27 +47,36 @@ int instant_new(struct instant **i, struct tr_err *err)
 	return *i ? 0 : tr_fail(err, TR_ENOMEM, "out of memory");
 }
 
+static void free_form(struct form *f)
+{
+	tr_buf_free(&f->reply);
+	free(f->places);
+	f->places = NULL;
+	f->nplaces = f->cap = 0;
+	f->flags = 0;
+}
+
 void instant_free(struct instant *i)
 {
 	for (int k = 0; i && k < FORMS; k++)
-		tr_buf_free(&i->forms[k].reply);
+		free_form(&i->forms[k]);
 	free(i);
 }
 
 int instant_can(const struct mock *m, const struct arrival *a)
 {
-	return !a->fault && !m->o.has_natural && !a->ask.return_token_ids && !a->ask.continuous_usage &&
-	       !a->r->old && a->r->keep_alive;
+	return !a->fault && !m->o.has_natural && !a->ask.return_token_ids && !a->r->old && a->r->keep_alive;
 }
 
 static uint64_t flags_of(const struct ask *a)
 {
-	return 1u | (a->chat ? 2u : 0) | (a->stream ? 4u : 0) | (a->include_usage ? 8u : 0);
+	return 1u | (a->chat ? 2u : 0) | (a->stream ? 4u : 0) | (a->include_usage ? 8u : 0) |
+	       (a->continuous_usage ? 16u : 0);
 }
 
 static struct form *find(struct instant *i, const struct ask *a)
 {
-	uint64_t h = a->max_tokens * 16 + flags_of(a);
+	uint64_t h = a->max_tokens * 32 + flags_of(a);
 
 	for (size_t k = 0; k < a->model.n; k++)
 		h = h * 31 + (unsigned char)a->model.p[k];
@@ -119,22 +136,44 @@ static int build_whole(const struct mock *m, const struct ask *a, const struct w
 	return rc;
 }
 
-/* Where the last `key` ends, 0 = there is none. */
-static size_t after_last(const struct tr_buf *b, const char *key)
+static int add_place(struct form *f, size_t at, uint64_t more)
 {
-	size_t n = strlen(key);
-
-	for (size_t at = b->n; at > n; at--)
-		if (memcmp(b->p + at - n, key, n) == 0)
-			return at;
+	if (f->nplaces == f->cap) {
+		size_t cap = f->cap ? 2 * f->cap : 4;
+		struct place *v = realloc(f->places, cap * sizeof(*v));
+		if (!v)
+			return -TR_ENOMEM;
+		f->places = v;
+		f->cap = cap;
+	}
+	f->places[f->nplaces++] = (struct place){at, more};
 	return 0;
+}
+
+/* Every number that holds the mark: the prompt's tokens, and totals, which are more by the tokens of the
+ * answer so far. */
+static int find_places(struct form *f)
+{
+	static const char *const keys[] = {"\"prompt_tokens\":", "\"total_tokens\":"};
+	int rc = 0;
+
+	f->nplaces = 0;
+	for (size_t k = 0; k < 2; k++) {
+		size_t n = strlen(keys[k]);
+		for (size_t at = 0; at + n + WIDTH <= f->reply.n && rc == 0; at++) {
+			struct tr_slice digits = {f->reply.p + at + n, WIDTH};
+			uint64_t v;
+			if (memcmp(f->reply.p + at, keys[k], n) == 0 && !tr_num_u64(digits, &v) && v >= MARK)
+				rc = add_place(f, at + n, v - MARK);
+		}
+	}
+	return rc;
 }
 
 static int build(struct form *f, const struct mock *m, const struct ask *a)
 {
 	struct wire_facts facts = {
 	    .id = tr_slice_of("instant"), .model = a->model, .created = m->created, .in_tokens = MARK};
-	int usage = m->o.usage && (!a->stream || a->include_usage);
 	struct wire w;
 	int rc = wire_open(&w, a, &facts);
 
@@ -143,11 +182,11 @@ static int build(struct form *f, const struct mock *m, const struct ask *a)
 	rc = rc < 0 ? rc : (a->stream ? build_stream : build_whole)(m, a, &w, &f->reply);
 	wire_close(&w);
 	f->max_tokens = a->max_tokens;
-	f->flags = rc < 0 ? 0 : flags_of(a);
 	f->nmodel = a->model.n;
 	memcpy(f->model, a->model.p, a->model.n);
-	f->in_at = usage && rc == 0 ? after_last(&f->reply, "\"prompt_tokens\":") : 0;
-	f->total_at = usage && rc == 0 ? after_last(&f->reply, "\"total_tokens\":") : 0;
+	f->in_tokens = MARK;
+	rc = rc < 0 ? rc : find_places(f);
+	f->flags = rc < 0 ? 0 : flags_of(a);
 	return rc;
 }
 
@@ -188,10 +227,9 @@ void instant_reply(struct mock *m, struct conn *c, const struct arrival *a)
 		routes_error(m, c, 500, "out of memory", a->r->keep_alive);
 		return;
 	}
-	if (f->in_at) {
-		set_number(f->reply.p + f->in_at, a->ask.in_tokens);
-		set_number(f->reply.p + f->total_at, a->ask.in_tokens + a->ask.max_tokens);
-	}
+	for (size_t i = 0; i < f->nplaces && f->in_tokens != a->ask.in_tokens; i++)
+		set_number(f->reply.p + f->places[i].at, a->ask.in_tokens + f->places[i].more);
+	f->in_tokens = a->ask.in_tokens;
 	conn_send(c, f->reply.p, f->reply.n);
 	if (m->log)
 		log_it(m, c, a);
