@@ -141,15 +141,15 @@ $(O)/completions/zsh/_%: $(O)/bin/% | $(O)/completions/zsh/
 # Warnings belong to the plain builds: sanitized code provokes false ones.
 comma     := ,
 sanitized  = $(MAKE) --no-print-directory O=$(O)/$(1) SAN=$(2) CFLAGS='-O1 -g' WERROR= all tests
-check-asan: deps ## unit and command-line tests with AddressSanitizer, LeakSanitizer and UBSan
+check-asan: deps ## unit, command-line and replay tests with AddressSanitizer, LeakSanitizer and UBSan
 	+$(Q)$(call sanitized,asan,address$(comma)undefined)
-	$(Q)tests/run.sh $(O)/asan unit bats
+	$(Q)tests/run.sh $(O)/asan unit bats replay
 check-ubsan: deps ## the same with UBSan alone
 	+$(Q)$(call sanitized,ubsan,undefined)
-	$(Q)tests/run.sh $(O)/ubsan unit bats
+	$(Q)tests/run.sh $(O)/ubsan unit bats replay
 check-tsan: deps ## the same with ThreadSanitizer
 	+$(Q)$(call sanitized,tsan,thread)
-	$(Q)tests/run.sh $(O)/tsan unit bats
+	$(Q)tests/run.sh $(O)/tsan unit bats replay
 # What cannot be installed is passed over by the test, saying so.
 check-portable: deps ## the same records from every compiler, and on other machines under qemu
 	-$(Q)scripts/deps.sh portable

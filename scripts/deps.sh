@@ -33,6 +33,7 @@ command bats bats
 command scdoc scdoc
 command pkg-config pkg-config
 command zstd zstd
+command openssl openssl
 command python3 python3
 '
 full_set='

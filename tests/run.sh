@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# tests/run.sh BUILD [unit|python|bats|house ...]: runs the test files of these kinds (default: all), several at once, and counts
+# tests/run.sh BUILD [unit|python|replay|bats|house ...]: runs the test files of these kinds (default: all), several at once, and counts
 # their cases. All of them speak TAP. A file that ends badly, or not with the number of cases that it promised, is a
 # failure of its own. The last line is the count; the status is 0 only when something passed and nothing failed.
 set -euo pipefail
@@ -28,6 +28,7 @@ for kind; do
 	case $kind in
 	unit) for f in tests/unit/test_*.c; do files+=("$REPRISE_BUILD/${f%.c}"); done ;;
 	python) files+=(tests/*/test_*.py) ;;
+	replay) files+=(tests/replay/test_*.py) ;; # of those, the ones that send
 	bats) files+=(tests/*/*.bats) ;;
 	house) files+=(tests/house/*.sh) ;;
 	*)
