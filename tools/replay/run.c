@@ -21,10 +21,9 @@ void job_free(struct job *j)
 
 void job_blame(const struct job *j, struct tr_err *err)
 {
-	char id[32];
-	int n = snprintf(id, sizeof(id), "id %llu", (unsigned long long)j->rec.id);
+	size_t n = strlen(err->text);
 
-	tr_err_value(err, id, (size_t)n);
+	snprintf(err->text + n, sizeof(err->text) - n, " (id %llu)", (unsigned long long)j->rec.id);
 }
 
 void run_tell(struct run *r)
