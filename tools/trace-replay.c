@@ -75,7 +75,11 @@ static struct cli_option options[] = {
      .to = &opt.duration,
      .arg = "T",
      .help = "Replay so much of the trace's time, before speed. Default: all."},
-    {.name = "limit", .type = CLI_U64, .to = &opt.limit, .arg = "N", .help = "Send N requests at most."},
+    {.name = "limit",
+     .type = CLI_U64,
+     .to = &opt.limit,
+     .arg = "N",
+     .help = "Send N requests at most; 0: all."},
     {.name = "threads",
      .type = CLI_U64,
      .to = &opt.threads,
@@ -328,16 +332,20 @@ static int read_counts(struct run_opts *r, struct tr_err *err)
 {
 	if (opt.threads < 1 || opt.threads > RUN_THREADS_MAX)
 		return bad(err, "--threads", NULL, "1 to 64");
-	if (opt.max_inflight > 1000000 || opt.connections > 100000 || opt.warmup > WARMUP_MAX)
-		return bad(err, opt.warmup > WARMUP_MAX ? "--warmup" : "--max-inflight or --connections",
-		           NULL, "too large");
+	if (opt.max_inflight > 1000000)
+		return bad(err, "--max-inflight", NULL, "at most a million");
+	if (opt.connections > 100000 || opt.warmup > WARMUP_MAX)
+		return bad(err, opt.warmup > WARMUP_MAX ? "--warmup" : "--connections", NULL,
+		           "at most 100000");
 	if (opt.timeout <= 0 || opt.timeout > LONGEST_NS)
 		return bad(err, "--timeout", NULL, "more than 0 and at most a year");
 	r->threads = (unsigned)opt.threads;
 	r->max_inflight = (unsigned)opt.max_inflight;
 	r->connections = (unsigned)opt.connections;
 	r->timeout_ns = opt.timeout;
-	r->grace_ns = opt.grace < 0 || opt.grace > LONGEST_NS ? opt.timeout : opt.grace;
+	r->grace_ns = opt.grace < 0 ? opt.timeout : opt.grace > LONGEST_NS ? LONGEST_NS : opt.grace;
+	if (opt.wait_ready > LONGEST_NS)
+		opt.wait_ready = LONGEST_NS;
 	r->late_ns = opt.late;
 	return 0;
 }

@@ -81,51 +81,62 @@ void answer_free(struct answer *a)
 
 /* --- is it there ------------------------------------------------------------------------- */
 
-static int get(const struct transport_opts *o, const char *path, struct answer *a, struct tr_err *err)
+static int get(const struct transport_opts *o, const char *path, int64_t timeout_ns, struct answer *a,
+               struct tr_err *err)
 {
 	*a = (struct answer){0};
-	return ask(o, "GET", path, "ready", (struct tr_slice){"", 0}, ASK_TIMEOUT_NS, a, err);
+	return ask(o, "GET", path, "ready", (struct tr_slice){"", 0}, timeout_ns, a, err);
 }
 
-/* 1 = ready; 0 = not yet, why[] says so. A server without /health is asked for its models. */
-static int is_ready(const struct transport_opts *o, char *why, size_t size, int *reached, struct tr_err *err)
+struct readiness {
+	int reached; /* something answered */
+	char why[256];
+};
+
+/* 1 = ready; 0 = not yet. A server without /health is asked for its models. A name that does not resolve may
+ * do so later. */
+static int is_ready(const struct transport_opts *o, int64_t timeout_ns, struct readiness *r,
+                    struct tr_err *err)
 {
 	static const char *const paths[] = {"/health", "/v1/models"};
-	int ready = 0;
+	int rc = 0;
 
-	for (unsigned i = 0; i < 2 && !ready; i++) {
+	for (unsigned i = 0; i < 2 && rc == 0; i++) {
 		struct answer a;
-		int rc = get(o, paths[i], &a, err);
+		rc = get(o, paths[i], timeout_ns, &a, err);
 		if (rc == 0) {
-			*reached = a.x.http_code != 0;
-			ready = a.x.http_code == 200;
-			if (a.x.http_code)
-				snprintf(why, size, "HTTP %u", a.x.http_code);
-			else
-				snprintf(why, size, "%s", a.why);
+			r->reached = a.x.http_code != 0;
+			if (r->reached)
+				snprintf(r->why, sizeof(r->why), "HTTP %u", a.x.http_code);
+			else if (a.how != OUT_TIMEOUT ||
+			         !r->why[0]) /* the last attempt may have had little time */
+				snprintf(r->why, sizeof(r->why), "%s", a.why);
+			rc = a.x.http_code == 200;
 		}
 		answer_free(&a);
-		if (rc < 0)
-			return rc;
-		if (!*reached)
+		if (!r->reached)
 			break;
 	}
-	return ready;
+	return rc;
 }
 
 int ask_ready(const struct transport_opts *o, int64_t wait_ns, struct tr_err *err)
 {
 	int64_t until = tr_mono_ns() + wait_ns;
-	char why[256] = "";
+	struct readiness r = {.why = ""};
 
 	for (;;) {
-		int reached = 0;
-		int rc = is_ready(o, why, sizeof(why), &reached, err);
+		int64_t left = until - tr_mono_ns();
+		int rc = is_ready(o, wait_ns && left < ASK_TIMEOUT_NS ? left : ASK_TIMEOUT_NS, &r, err);
+		int over = tr_mono_ns() >= until;
+
 		/* Without --wait-ready a server that answers at all is left to the probe. */
-		if (rc < 0 || rc == 1 || (wait_ns == 0 && reached) || cli_interrupted())
-			return rc < 0 ? rc : 0;
-		if (tr_mono_ns() >= until)
-			return tr_fail(err, TR_EIO, "the server is not ready: %s", why);
+		if (rc == 1 || (wait_ns == 0 && r.reached) || cli_interrupted())
+			return 0;
+		if (rc < 0 && (over || rc != -TR_EIO))
+			return rc;
+		if (over)
+			return tr_fail(err, TR_EIO, "the server is not ready: %s", r.why);
 		struct tr_clock c;
 		tr_clock_monotonic(&c);
 		c.wait_until(&c, tr_mono_ns() + READY_EVERY_NS);
@@ -157,7 +168,7 @@ static int first_model(struct tr_slice text, struct tr_buf *model)
 int ask_model(const struct transport_opts *o, struct tr_buf *model, struct tr_err *err)
 {
 	struct answer a;
-	int rc = get(o, "/v1/models", &a, err);
+	int rc = get(o, "/v1/models", ASK_TIMEOUT_NS, &a, err);
 
 	if (rc == 0 && a.x.http_code != 200 && a.x.http_code != 404)
 		rc = a.x.http_code ? tr_fail(err, TR_EIO, "/v1/models: HTTP %u: %s", a.x.http_code, a.why)

@@ -87,7 +87,9 @@ curl_socket_t curl_on_open(void *arg, curlsocktype purpose, struct curl_sockaddr
 
 	(void)purpose;
 	t->connections++;
-	return socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+	int fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+	t->no_socket |= fd < 0;
+	return fd;
 }
 
 /* A closed descriptor has left the epoll set, and its number will come again. */
@@ -184,6 +186,15 @@ static void look_at_sending(struct transport *t)
 	}
 }
 
+/* A connection that failed for want of something on this side: ports, memory. */
+static int lacks(CURL *easy)
+{
+	long e = 0;
+
+	curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &e);
+	return e == EADDRNOTAVAIL || e == EMFILE || e == ENFILE || e == ENOBUFS || e == ENOMEM;
+}
+
 static void after_action(struct shard *shard, int still_running)
 {
 	struct transport *t = shard->t;
@@ -208,9 +219,12 @@ static void after_action(struct shard *shard, int still_running)
 		unlink_sending(s);
 		curl_read_facts(s);
 		enum outcome how = x->resent ? OUT_CLOSED : curl_outcome(c, x);
+		if (c == CURLE_COULDNT_CONNECT && (t->no_socket || lacks(s->easy)))
+			how = OUT_CLIENT;
 		give_back(s); /* s->why stays until the slot is used again */
 		t->calls->ended(x, how, c == CURLE_OK ? "" : s->why[0] ? s->why : curl_easy_strerror(c));
 	}
+	t->no_socket = 0;
 }
 
 static void act(struct shard *shard, curl_socket_t fd, int mask)

@@ -58,6 +58,7 @@ struct transport {
 	struct slot *free;
 	struct slot *sending; /* the request has begun to go out */
 	unsigned connections;
+	int no_socket; /* one could not be opened, since the last look */
 };
 
 /* NULL: no memory. Its callbacks are on_* in curl_handle.c; sockets are opened and closed by these: */

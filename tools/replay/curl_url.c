@@ -63,23 +63,30 @@ int transport_check_url(const char *url, struct tr_buf *shown, struct tr_err *er
 	return rc;
 }
 
-/* The beginning of a secret: texts get clipped. */
+enum {
+	SECRET = 8
+}; /* a shorter word is no secret; and of a longer one its beginning is looked for: texts get clipped */
+
+/* One of the words of `secret` in the text? */
 static int shows(const char *text, const char *secret)
 {
-	char start[9];
+	char start[SECRET + 1];
 
-	snprintf(start, sizeof(start), "%.8s", secret);
-	return *start && strstr(text, start) != NULL;
+	for (size_t n; secret += strspn(secret, " \t"), (n = strcspn(secret, " \t")) > 0; secret += n) {
+		snprintf(start, sizeof(start), "%.*s", SECRET, secret);
+		if (n >= SECRET && strstr(text, start))
+			return 1;
+	}
+	return 0;
 }
 
 int transport_names_key(const struct transport_opts *o, const char *text)
 {
-	if (o->bearer && shows(text, o->bearer))
+	if (o->bearer && *o->bearer && (shows(text, o->bearer) || strstr(text, o->bearer)))
 		return 1;
 	for (const char *const *h = o->headers; h && *h; h++) {
 		const char *value = strchr(*h, ':');
-		value = value ? value + 1 + strspn(value + 1, " \t") : "";
-		if (shows(text, value))
+		if (value && shows(text, value + 1))
 			return 1;
 	}
 	return 0;

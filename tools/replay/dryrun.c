@@ -86,10 +86,10 @@ int dry_run(struct feed *f, const struct body_opts *body, struct dry *d, struct 
 {
 	struct seconds s = {0};
 	struct job *j;
-	int rc;
+	int rc = 0;
 
 	*d = (struct dry){0};
-	while ((rc = feed_next(f, &j, err)) > 0 && !cli_interrupted()) {
+	while (!cli_interrupted() && (rc = feed_next(f, &j, err)) > 0) {
 		if (rc == 2)
 			continue;
 		rc = d->requests < BODIES || !TR_HAS(&j->rec, in_tokens) || TR_HAS(&j->rec, payload)

@@ -5,6 +5,8 @@
 
 /* A trace need not be in order of arrival; after so many records beyond the window none is expected in it. */
 enum { BEYOND = 65536 };
+/* Room for the clock's reading on top. */
+static const int64_t DUE_MAX = INT64_C(100) * 365 * 86400 * 1000000000;
 
 static const uint64_t OBSERVED = ~UINT64_C(0) << TR_F_due_ns | TR_BIT(source_row);
 
@@ -20,7 +22,9 @@ static int due(struct feed *f, const struct tr_rec *r, int64_t *due_ns, struct t
 	switch (tr_sched_due(&f->sched, r->arrival_ns, due_ns)) {
 	case TR_DUE:
 		f->after = 0;
-		return 1;
+		if (*due_ns <= DUE_MAX)
+			return 1;
+		return tr_fail(err, TR_EDATA, "due more than 100 years from the start");
 	case TR_DUE_BEFORE:
 		f->missed += !f->has_start;
 		return 0;
@@ -28,7 +32,7 @@ static int due(struct feed *f, const struct tr_rec *r, int64_t *due_ns, struct t
 		f->after++;
 		return 0;
 	default:
-		return tr_fail(err, TR_EDATA, "due more than 292 years from the start");
+		return tr_fail(err, TR_EDATA, "due more than 100 years from the start");
 	}
 }
 

@@ -20,6 +20,19 @@ void flights_append(struct flights *l, struct flight *f)
 	l->n++;
 }
 
+void flights_insert(struct flights *l, struct flight *f)
+{
+	struct flight *after = l->last;
+
+	while (after && job_before(f->job, after->job))
+		after = after->prev;
+	f->prev = after;
+	f->next = after ? after->next : l->first;
+	*(f->prev ? &f->prev->next : &l->first) = f;
+	*(f->next ? &f->next->prev : &l->last) = f;
+	l->n++;
+}
+
 void flights_take_out(struct flights *l, struct flight *f)
 {
 	*(f->prev ? &f->prev->next : &l->first) = f->next;
@@ -91,7 +104,7 @@ static void observe(const struct flight *f, int64_t zero, struct tr_rec *r)
 	if (x->headers_ns)
 		TR_SET(r, headers_ns, x->headers_ns - zero);
 	TR_SET(r, end_ns, x->end_ns - zero);
-	if (p->events) {
+	if (p->events && p->is_stream) { /* when the tokens of a whole reply came, nobody can tell */
 		TR_SET(r, first_ns, p->first_ns - zero);
 		TR_SET(r, gaps_ns, ((struct tr_list){p->gaps_ns, p->events - 1}));
 		if (p->tokens_known)
@@ -105,8 +118,11 @@ static void observe(const struct flight *f, int64_t zero, struct tr_rec *r)
 		TR_SET(r, cached_tokens, p->cached_tokens);
 	TR_SET(r, bytes_out, x->bytes_out);
 	TR_SET(r, bytes_in, x->bytes_in);
-	set_str(r, &r->finish, TR_F_finish, p->finish);
-	set_str(r, &r->server_id, TR_F_server_id, p->server_id);
+	/* What a server may use to hand a key back. */
+	if (!transport_names_key(&f->w->run->o.transport, p->finish))
+		set_str(r, &r->finish, TR_F_finish, p->finish);
+	if (!transport_names_key(&f->w->run->o.transport, p->server_id))
+		set_str(r, &r->server_id, TR_F_server_id, p->server_id);
 	set_str(r, &r->error, TR_F_error, outcome_name(o));
 	set_str(r, &r->status, TR_F_status, o == OUT_OK ? "ok" : o == OUT_CENSORED ? "censored" : "failed");
 	if (x->http_code)
@@ -153,6 +169,7 @@ static void keep(struct worker *w, struct tr_rec *r)
 
 	if (rc == -TR_ELIMIT) {
 		r->mask &= ~(TR_BIT(gaps_ns) | TR_BIT(event_tokens));
+		w->s.stripped++;
 		rc = add(w, r, &err);
 	}
 	if (rc < 0)
@@ -175,6 +192,7 @@ static void count_times(struct worker *w, const struct flight *f, int64_t zero)
 	s->input_tokens += f->made.ask_in;
 	s->output_tokens += f->made.ask_out;
 	s->raised += f->made.raised;
+	s->latest = late > s->latest ? late : s->latest;
 	tr_hist_add(s->lateness, late > 0 ? (uint64_t)late : 0, 1, NULL);
 	if (late > w->run->o.late_ns && !f->held && !f->job->late_input)
 		s->late++;

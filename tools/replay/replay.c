@@ -60,7 +60,7 @@ static int meet_server(struct session *s, struct tr_err *err)
 	struct run_opts *r = &s->o->run;
 	int rc = ask_ready(&r->transport, s->o->wait_ready_ns, err);
 
-	if (rc == 0 && !r->body.model) {
+	if (rc == 0 && !cli_interrupted() && !r->body.model) {
 		rc = ask_model(&r->transport, &s->model, err);
 		if (rc == 0 && tr_buf_char(&s->model, '\0') < 0)
 			rc = tr_fail(err, TR_ENOMEM, "out of memory");
@@ -71,10 +71,10 @@ static int meet_server(struct session *s, struct tr_err *err)
 		rc = probe(&r->transport, &r->body, &s->probe, err);
 		r->body.fields = s->probe.fields;
 		r->body.template_tokens = s->probe.template_tokens;
-		if (rc == 0 && s->probe.note[0])
+		if (rc == 0 && s->probe.note[0] && !cli_interrupted())
 			cli_warn(s->o->tool, "%s", s->probe.note);
 	}
-	return rc;
+	return cli_interrupted() ? 0 : rc;
 }
 
 /* --- the output -------------------------------------------------------------------------- */
@@ -197,7 +197,8 @@ static int warm_up(struct session *s, struct tr_err *err)
 		TR_SET(&recs[i], out_tokens, 16);
 	}
 	if (n)
-		rc = run_warm_up(s->run, recs, n, at_once, &s->warm_ok, &s->warm_failed, err);
+		rc =
+		    run_warm_up(s->run, recs, n, at_once, &s->warm_ok, &s->warm_failed, cli_interrupted, err);
 	free(recs);
 	if (rc == 0 && s->warm_failed)
 		cli_warn(s->o->tool, "%llu of %u warm-up requests failed", (unsigned long long)s->warm_failed,
@@ -295,13 +296,6 @@ static void send_all(struct session *s, struct tr_err *err)
 
 /* --- after ------------------------------------------------------------------------------- */
 
-static uint64_t rank(const struct tr_hist *h, double q)
-{
-	uint64_t n = tr_hist_count(h), k = (uint64_t)(q * (double)n);
-
-	return n ? tr_hist_kth(h, k + (k < n)) : 0;
-}
-
 static double ms(uint64_t ns)
 {
 	return (double)ns / 1e6;
@@ -312,11 +306,11 @@ static char *client_facts(const struct session *s, const struct run_stats *st, u
 {
 	cJSON *o = cJSON_CreateObject();
 
-	cJSON_AddNumberToObject(o, "lateness_p50_ms", ms(rank(st->lateness, 0.5)));
-	cJSON_AddNumberToObject(o, "lateness_p99_ms", ms(rank(st->lateness, 0.99)));
-	cJSON_AddNumberToObject(o, "lateness_max_ms", ms(rank(st->lateness, 1)));
-	cJSON_AddNumberToObject(o, "loop_p99_ms", ms(rank(st->stalls, 0.99)));
-	cJSON_AddNumberToObject(o, "loop_max_ms", ms(rank(st->stalls, 1)));
+	cJSON_AddNumberToObject(o, "lateness_p50_ms", run_rank_ms(st->lateness, 0.5));
+	cJSON_AddNumberToObject(o, "lateness_p99_ms", run_rank_ms(st->lateness, 0.99));
+	cJSON_AddNumberToObject(o, "lateness_max_ms", ms((uint64_t)st->latest));
+	cJSON_AddNumberToObject(o, "loop_p99_ms", run_rank_ms(st->stalls, 0.99));
+	cJSON_AddNumberToObject(o, "loop_max_ms", run_rank_ms(st->stalls, 1));
 	cJSON_AddNumberToObject(o, "cpu_load", st->load);
 	cJSON_AddNumberToObject(o, "spin_s", (double)st->spin_ns / 1e9);
 	cJSON_AddNumberToObject(o, "connections", (double)st->connections);
@@ -325,6 +319,7 @@ static char *client_facts(const struct session *s, const struct run_stats *st, u
 	cJSON_AddNumberToObject(o, "late_input", (double)st->late_input);
 	cJSON_AddNumberToObject(o, "unsorted", (double)st->unsorted);
 	cJSON_AddNumberToObject(o, "raised_lengths", (double)st->raised);
+	cJSON_AddNumberToObject(o, "stripped", (double)st->stripped);
 	cJSON_AddNumberToObject(o, "spilled_bytes", (double)spilled);
 	cJSON_AddNumberToObject(o, "output_behind_ms", ms((uint64_t)behind));
 	cJSON_AddNumberToObject(o, "warmup_ok", (double)s->warm_ok);
@@ -351,13 +346,21 @@ static void print_verdict(const struct session *s, const struct run_stats *st, e
 	if (s->o->args->quiet && v == VERDICT_VALID)
 		return;
 	print_failures(s, st);
+	if (st->raised * 100 > st->offered)
+		cli_warn(s->o->tool,
+		         "%llu requests are longer than in the trace: a length of 0, or a prompt below the "
+		         "template's %llu tokens",
+		         (unsigned long long)st->raised, (unsigned long long)s->o->run.body.template_tokens);
 	if (unsent)
 		cli_warn(s->o->tool, "stopped: %llu requests taken from the trace were not sent",
 		         (unsigned long long)unsent);
-	cli_warn(s->o->tool, "%s%s%s: %llu requests, %llu ok; late p50 %.3f ms, p99 %.3f ms, max %.3f ms",
-	         verdict_name(v), *reasons ? ": " : "", reasons, (unsigned long long)st->offered,
-	         (unsigned long long)st->ok, ms(rank(st->lateness, 0.5)), ms(rank(st->lateness, 0.99)),
-	         ms(rank(st->lateness, 1)));
+	char late[96] = "";
+	if (st->sent)
+		snprintf(late, sizeof(late), "; late p50 %.3g ms, p99 %.3g ms, max %.3g ms",
+		         run_rank_ms(st->lateness, 0.5), run_rank_ms(st->lateness, 0.99),
+		         ms((uint64_t)st->latest));
+	cli_warn(s->o->tool, "%s%s%s: %llu requests, %llu ok%s", verdict_name(v), *reasons ? ": " : "",
+	         reasons, (unsigned long long)st->offered, (unsigned long long)st->ok, late);
 }
 
 static int write_tail(struct session *s, enum verdict v, const char *reasons, struct tr_err *err)

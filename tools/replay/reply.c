@@ -274,6 +274,9 @@ void reply_headers(struct reply *r, unsigned http_code, struct tr_slice content_
 	r->is_stream = r->form == REPLY_STREAM;
 }
 
+/* What is still blanks then is looked at no more. */
+enum { GUESS_MAX = 4096 };
+
 /* By the first bytes, when the headers did not tell. */
 static enum reply_form guess(struct tr_slice s)
 {
@@ -313,7 +316,7 @@ static int gather(struct reply *r, const char *p, size_t n)
 		return give_up(r, rc, "the body is too long");
 	if (r->form != REPLY_UNKNOWN)
 		return 0;
-	r->form = guess((struct tr_slice){r->body.p, r->body.n});
+	r->form = r->body.n > GUESS_MAX ? REPLY_BODY : guess((struct tr_slice){r->body.p, r->body.n});
 	if (r->form != REPLY_STREAM)
 		return 0;
 	r->is_stream = 1;

@@ -6,6 +6,7 @@
 
 #include "libtrace/clock.h"
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,6 +69,13 @@ static int stats_init(struct run_stats *s, struct tr_err *err)
 	if (rc == 0)
 		rc = tr_hist_new(&s->gaps, STAMP_BITS, INT64_MAX, err);
 	return rc ? rc : tr_hist_new(&s->stalls, STAMP_BITS, INT64_MAX, err);
+}
+
+double run_rank_ms(const struct tr_hist *h, double q)
+{
+	uint64_t n = tr_hist_count(h), k = (uint64_t)ceil(q * (double)n);
+
+	return n ? (double)tr_hist_kth(h, k ? k : 1) / 1e6 : NAN;
 }
 
 void run_stats_free(struct run_stats *s)
@@ -162,6 +170,7 @@ int run_new(struct run **out, const struct run_opts *o, struct sink *sink, struc
 		rc = tr_fail(err, TR_ENOMEM, "out of memory");
 	for (unsigned i = 0; i < o->threads && rc == 0; i++)
 		rc = worker_init(r, i, err);
+	atomic_store(&r->sending, o->threads);
 	if (rc == 0)
 		rc = start_threads(r, err);
 	if (rc < 0) {
@@ -180,6 +189,14 @@ void run_begin(struct run *r, int64_t zero_mono)
 
 /* --- jobs -------------------------------------------------------------------------------- */
 
+/* Asleep for longer than this job can wait? */
+static int would_miss(const struct worker *w, const struct job *j)
+{
+	int64_t zero = atomic_load(&w->run->zero), asleep = atomic_load(&w->asleep);
+
+	return zero && !j->warmup ? zero + j->due_ns < asleep : asleep != 0;
+}
+
 static int try_push(struct worker *w, struct job *j)
 {
 	size_t bytes = TR_HAS(&j->rec, payload) ? j->rec.payload.n : 0;
@@ -190,11 +207,10 @@ static int try_push(struct worker *w, struct job *j)
 	if (room) {
 		w->waiting++;
 		w->waiting_bytes += bytes;
-		urgent = w->in_last && j->due_ns < w->in_last->due_ns;
 		j->next = NULL;
 		*(w->in_last ? &w->in_last->next : &w->in_first) = j;
 		w->in_last = j;
-		urgent |= atomic_load(&w->hungry);
+		urgent = would_miss(w, j);
 	}
 	pthread_mutex_unlock(&w->lock);
 	if (urgent)
@@ -283,7 +299,7 @@ static int push_warm_up(struct run *r, const struct tr_rec *rec, unsigned i, str
 }
 
 int run_warm_up(struct run *r, const struct tr_rec *recs, unsigned n, unsigned at_once, uint64_t *ok,
-                uint64_t *failed, struct tr_err *err)
+                uint64_t *failed, int (*stop)(void), struct tr_err *err)
 {
 	unsigned sent = 0;
 	int rc = 0;
@@ -302,7 +318,9 @@ int run_warm_up(struct run *r, const struct tr_rec *recs, unsigned n, unsigned a
 			*err = r->err;
 		}
 		pthread_mutex_unlock(&r->lock);
-		if (rc == 0 && atomic_load(&r->stop))
+		if (stop())
+			run_stop(r, 0);
+		if (atomic_load(&r->stop))
 			break;
 	}
 	*ok = atomic_load(&r->warm_ok);
@@ -311,6 +329,9 @@ int run_warm_up(struct run *r, const struct tr_rec *recs, unsigned n, unsigned a
 }
 
 /* --- the end ----------------------------------------------------------------------------- */
+
+/* A shorter span says nothing of how busy a thread was. */
+static const int64_t LOAD_MIN_NS = 100000000;
 
 static void add_spans(struct run_stats *to, const struct run_stats *s)
 {
@@ -328,7 +349,7 @@ static void add_spans(struct run_stats *to, const struct run_stats *s)
 
 static int add_stats(struct run_stats *to, const struct run_stats *s, struct tr_err *err)
 {
-	double load = s->wall_ns > 0 ? (double)s->cpu_ns / (double)s->wall_ns : 0;
+	double load = s->wall_ns > LOAD_MIN_NS ? (double)s->cpu_ns / (double)s->wall_ns : 0;
 
 	add_spans(to, s);
 	to->offered += s->offered;
@@ -344,6 +365,8 @@ static int add_stats(struct run_stats *to, const struct run_stats *s, struct tr_
 	to->unsorted += s->unsorted;
 	to->raised += s->raised;
 	to->resent += s->resent;
+	to->latest = s->latest > to->latest ? s->latest : to->latest;
+	to->stripped += s->stripped;
 	to->input_tokens += s->input_tokens;
 	to->output_tokens += s->output_tokens;
 	to->connections += s->connections;

@@ -40,6 +40,8 @@ struct run_stats {
 	uint64_t unsorted;   /* due before one that had been taken in before */
 	uint64_t raised;     /* a length of 0 was raised to what can be sent */
 	uint64_t resent;
+	int64_t latest;                       /* the largest lateness, exact */
+	uint64_t stripped;                    /* records too large to keep the times of their events */
 	uint64_t input_tokens, output_tokens; /* aimed at, of what was sent */
 	uint64_t connections;
 	int64_t first_due, last_due, first_sent, last_sent; /* of what was sent; valid when sent > 0 */
@@ -49,6 +51,8 @@ struct run_stats {
 	char sample[OUTCOME_COUNT][RUN_SAMPLE]; /* what was said of the first failure of a class */
 };
 void run_stats_free(struct run_stats *s);
+/* Nearest rank, in ms; NAN without values. */
+double run_rank_ms(const struct tr_hist *h, double q);
 
 struct run;
 struct job {                   /* made by the caller with calloc; the run frees it */
@@ -65,10 +69,10 @@ void job_blame(const struct job *j, struct tr_err *err); /* say which record it 
 
 /* sink NULL: records are not made. */
 int run_new(struct run **run, const struct run_opts *o, struct sink *sink, struct tr_err *err);
-/* Send these lengths as a warm-up, `at_once` at a time, and wait: 0, or < 0 when none succeeded. *ok, *failed
- * count. */
+/* Send these lengths as a warm-up, `at_once` at a time, and wait. *ok, *failed count. stop() ends it, and the
+ * run with it. */
 int run_warm_up(struct run *r, const struct tr_rec *recs, unsigned n, unsigned at_once, uint64_t *ok,
-                uint64_t *failed, struct tr_err *err);
+                uint64_t *failed, int (*stop)(void), struct tr_err *err);
 /* Time zero: given as a monotonic moment, a little ahead. Jobs may be pushed before. */
 void run_begin(struct run *r, int64_t zero_mono);
 /* 0 = taken; 1 = no room within wait_ms, push it again; < 0: the run has failed. */

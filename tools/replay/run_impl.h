@@ -23,6 +23,7 @@ enum {
 };
 static const int64_t SPIN_NS = 50000;          /* before a due time the thread watches the clock */
 static const int64_t STARE_NS = 5000;          /* and in the last of it does nothing else */
+static const int64_t OPEN_NS = 5000000000;     /* connections of before the run that take longer are let go */
 static const int64_t HAND_OVER_NS = 100000000; /* results wait no longer than this for their block to fill */
 
 struct worker;
@@ -39,6 +40,7 @@ struct flight {            /* a request from when its body is made until it has 
 	int64_t dispatched; /* mono */
 	int held;           /* had to wait for a place */
 	int warm;           /* opens a connection, nothing more */
+	int bad;            /* has no body: w->bad says why */
 	struct flight *prev, *next;
 };
 
@@ -59,7 +61,7 @@ struct worker {
 	struct job *in_first, *in_last;
 	unsigned waiting; /* jobs pushed and not yet dispatched: what INBOX_JOBS bounds */
 	size_t waiting_bytes;
-	atomic_int hungry; /* asleep with nothing to do: wake it when something is pushed */
+	atomic_llong asleep; /* mono: sleeps until then; 0 = at work */
 
 	/* the thread's own */
 	struct job **heap; /* by due time, then order of arrival */
@@ -71,9 +73,11 @@ struct worker {
 	int64_t newest_due;
 	int full;           /* --max-inflight has been reached; ... */
 	int64_t full_until; /* mono: ... and this is when it last ended: what was due before was held by it */
-	int64_t sends_ended; /* mono: when there was nothing left to send; 0 = not yet */
+	int sends_ended;    /* there is nothing left for it to send */
+	int bad_rc; /* < 0: a body could not be made. That stops the run when its turn to be sent has come. */
+	struct tr_err bad;
 	struct run_stats s;
-	int64_t born_cpu, born_mono;
+	int64_t first_mono, first_cpu, first_spin; /* at its first request */
 };
 
 struct run {
@@ -85,6 +89,8 @@ struct run {
 	atomic_llong zero;  /* mono; 0 = not begun */
 	atomic_llong grace; /* ns, after sending is over */
 	atomic_int input_ended, stop;
+	atomic_uint sending;      /* threads that have something left to send */
+	atomic_llong sends_ended; /* mono: when the last of them had nothing left */
 	atomic_ullong finished, unsent, warm_ok, warm_failed;
 
 	pthread_mutex_t lock; /* of what follows, and of the condition */
@@ -97,6 +103,7 @@ struct run {
 /* --- flight.c --- */
 
 void flights_append(struct flights *l, struct flight *f);
+void flights_insert(struct flights *l, struct flight *f); /* by due time, then order of arrival */
 void flights_take_out(struct flights *l, struct flight *f);
 struct flight *flight_new(struct worker *w); /* NULL: no memory */
 void flight_free(struct flight *f);
@@ -109,6 +116,7 @@ void worker_fail(struct worker *w, int rc, struct tr_err *err);
 
 /* --- worker.c, run.c --- */
 
+int job_before(const struct job *a, const struct job *b); /* to be sent earlier */
 void *worker_main(void *arg);
 void run_fail(struct run *r, int rc, const struct tr_err *err);
 void run_tell(struct run *r); /* something has changed that a caller may wait for */

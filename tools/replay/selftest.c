@@ -159,64 +159,75 @@ static int measure(const struct run_opts *o, uint64_t per_s, struct run_stats *s
 	return rc < 0 ? rc : e;
 }
 
-static double rank_us(const struct tr_hist *h, double q)
+enum { FAST = 2 };
+static const unsigned streams[FAST] = {64, 1024};
+
+struct findings {
+	struct run_stats fast[FAST], paced;
+};
+
+static int find(struct findings *f, struct run_opts *o, struct tr_err *err)
 {
-	uint64_t n = tr_hist_count(h), k = (uint64_t)(q * (double)n);
+	int rc = 0;
 
-	return n ? (double)tr_hist_kth(h, k + (k < n)) / 1e3 : 0;
-}
-
-static int fast(struct rep_json *j, struct run_opts *o, unsigned streams, struct tr_err *err)
-{
-	struct run_stats s;
-	char key[32];
-
-	o->max_inflight = o->connections = streams;
-	int rc = measure(o, 0, &s, err);
-	if (rc == 0) {
-		double span = (double)(s.last_sent - s.first_sent) / 1e9;
-		snprintf(key, sizeof(key), "streams_%u", streams);
-		rep_open(j, key, '{');
-		rep_u64(j, "requests", s.sent);
-		rep_u64(j, "failed", s.offered - s.ok);
-		rep_num(j, "requests_per_s", (double)s.sent / span);
-		rep_num(j, "events_per_s", (double)s.sent * EVENTS / span);
-		rep_num(j, "cpu_us_per_request",
-		        (double)s.cpu_ns / 1e3 / (double)s.sent * (double)o->threads);
-		rep_close(j, '}');
-		run_stats_free(&s);
+	for (int i = 0; i < FAST && rc == 0; i++) {
+		o->max_inflight = o->connections = streams[i];
+		rc = measure(o, 0, &f->fast[i], err);
 	}
-	return rc;
-}
-
-static int paced(struct rep_json *j, struct run_opts *o, struct tr_err *err)
-{
-	struct run_stats s;
-
 	o->max_inflight = 0;
 	o->connections = 16;
-	int rc = measure(o, PACED_PER_S, &s, err);
-	if (rc == 0) {
-		rep_open(j, "paced", '{');
-		rep_u64(j, "requests_per_s", PACED_PER_S);
-		rep_u64(j, "requests", s.sent);
-		rep_u64(j, "failed", s.offered - s.ok);
-		rep_num(j, "lateness_p50_us", rank_us(s.lateness, 0.5));
-		rep_num(j, "lateness_p99_us", rank_us(s.lateness, 0.99));
-		rep_num(j, "lateness_p999_us", rank_us(s.lateness, 0.999));
-		rep_num(j, "lateness_max_us", rank_us(s.lateness, 1));
-		rep_num(j, "cpu_load", s.load);
-		rep_close(j, '}');
-		run_stats_free(&s);
-	}
-	return rc;
+	return rc < 0 ? rc : measure(o, PACED_PER_S, &f->paced, err);
+}
+
+static void print_fast(struct rep_json *j, const struct run_stats *s, unsigned n, unsigned threads)
+{
+	double span = (double)(s->last_sent - s->first_sent) / 1e9;
+	char key[32];
+
+	snprintf(key, sizeof(key), "streams_%u", n);
+	rep_open(j, key, '{');
+	rep_u64(j, "requests", s->sent);
+	rep_u64(j, "failed", s->offered - s->ok);
+	rep_num(j, "requests_per_s", (double)s->sent / span);
+	rep_num(j, "events_per_s", (double)s->sent * EVENTS / span);
+	rep_num(j, "cpu_us_per_request", (double)s->cpu_ns / 1e3 / (double)s->sent * (double)threads);
+	rep_close(j, '}');
+}
+
+static void print_paced(struct rep_json *j, const struct run_stats *s)
+{
+	rep_open(j, "paced", '{');
+	rep_u64(j, "requests_per_s", PACED_PER_S);
+	rep_u64(j, "requests", s->sent);
+	rep_u64(j, "failed", s->offered - s->ok);
+	rep_num(j, "lateness_p50_us", 1e3 * run_rank_ms(s->lateness, 0.5));
+	rep_num(j, "lateness_p99_us", 1e3 * run_rank_ms(s->lateness, 0.99));
+	rep_num(j, "lateness_p999_us", 1e3 * run_rank_ms(s->lateness, 0.999));
+	rep_num(j, "lateness_max_us", (double)s->latest / 1e3);
+	rep_num(j, "cpu_load", s->load);
+	rep_close(j, '}');
+}
+
+static void print(const struct findings *f, unsigned threads)
+{
+	struct rep_json j = {0};
+
+	rep_open(&j, NULL, '{');
+	rep_cstr(&j, "schema", "trace-selftest/1");
+	rep_cstr(&j, "version", cli_version);
+	rep_u64(&j, "threads", threads);
+	rep_u64(&j, "events_per_reply", EVENTS);
+	for (int i = 0; i < FAST; i++)
+		print_fast(&j, &f->fast[i], streams[i], threads);
+	print_paced(&j, &f->paced);
+	rep_close(&j, '}');
 }
 
 int self_test(const struct cli_tool *tool, unsigned threads)
 {
 	struct mock m = {0};
 	struct tr_err err;
-	struct rep_json j = {0};
+	struct findings f = {0};
 	struct run_opts o = {
 	    .threads = threads,
 	    .timeout_ns = 10000000000,
@@ -232,19 +243,14 @@ int self_test(const struct cli_tool *tool, unsigned threads)
 
 	tr_err_clear(&err);
 	int rc = start_mock(&m, &err);
-	if (rc == 0) {
-		o.transport.url = m.url;
-		rep_open(&j, NULL, '{');
-		rep_cstr(&j, "schema", "trace-selftest/1");
-		rep_cstr(&j, "version", cli_version);
-		rep_u64(&j, "threads", threads);
-		rep_u64(&j, "events_per_reply", EVENTS);
-		rc = fast(&j, &o, 64, &err);
-		rc = rc ? rc : fast(&j, &o, 1024, &err);
-		rc = rc ? rc : paced(&j, &o, &err);
-		rep_close(&j, '}');
-	}
+	o.transport.url = m.url;
+	rc = rc ? rc : find(&f, &o, &err);
 	stop_mock(&m);
+	if (rc == 0 && !cli_interrupted())
+		print(&f, threads);
+	for (int i = 0; i < FAST; i++)
+		run_stats_free(&f.fast[i]);
+	run_stats_free(&f.paced);
 	if (rc < 0)
 		return cli_fail(tool, &err);
 	return cli_interrupted() ? 128 + cli_interrupted() : 0;

@@ -76,6 +76,17 @@ static void held(struct judge *j)
 		    100 * share(s->held, s->sent));
 }
 
+static void client(struct judge *j)
+{
+	const struct run_stats *s = j->f->stats;
+	double part = share(s->by[OUT_CLIENT], s->offered);
+
+	if (part > 0)
+		SAY(j, part > LATE_SHARE ? VERDICT_VOID : VERDICT_SUSPECT,
+		    "the client could not send %.1f %% of the requests: descriptors, ports or memory",
+		    100 * part);
+}
+
 static void missed(struct judge *j)
 {
 	if (j->f->missed)
@@ -92,22 +103,14 @@ static void load(struct judge *j)
 		SAY(j, VERDICT_SUSPECT, "a thread used %.0f %% of its core: give it more --threads", 100 * l);
 }
 
-static uint64_t rank(const struct tr_hist *h, double q)
-{
-	uint64_t n = tr_hist_count(h);
-
-	return n ? tr_hist_kth(h, (uint64_t)ceil(q * (double)n)) : 0;
-}
-
 static void stalls(struct judge *j)
 {
 	const struct run_stats *s = j->f->stats;
-	double gap = (double)rank(s->gaps, 0.5), stall = (double)rank(s->stalls, 0.99);
+	double gap = run_rank_ms(s->gaps, 0.5), stall = run_rank_ms(s->stalls, 0.99);
 
 	if (gap > 0 && stall > STALL_OF_GAP * gap)
 		SAY(j, VERDICT_SUSPECT,
-		    "turns of the loop took %.3f ms (p99), events came every %.3f ms (median)", ms(stall),
-		    ms(gap));
+		    "turns of the loop took %.3f ms (p99), events came every %.3f ms (median)", stall, gap);
 }
 
 static void results(struct judge *j)
@@ -116,6 +119,13 @@ static void results(struct judge *j)
 		SAY(j, VERDICT_SUSPECT,
 		    "the output was too slow: %.1f MB of results went by a temporary file",
 		    (double)j->f->spilled / 1e6);
+}
+
+static void stripped(struct judge *j)
+{
+	if (j->f->stats->stripped)
+		SAY(j, VERDICT_SUSPECT, "%llu records were too large to keep the times of their events",
+		    (unsigned long long)j->f->stats->stripped);
 }
 
 static void suspended(struct judge *j)
@@ -137,8 +147,8 @@ static void roofline(struct judge *j)
 
 enum verdict verdict_of(const struct verdict_facts *f, struct tr_buf *reasons)
 {
-	static void (*const rules[])(struct judge *) = {nothing, suspended, missed, late,    rate,
-	                                                held,    load,      stalls, results, roofline};
+	static void (*const rules[])(struct judge *) = {
+	    nothing, suspended, client, missed, late, rate, held, load, stalls, results, stripped, roofline};
 	struct judge j = {f, VERDICT_VALID, reasons};
 
 	for (unsigned i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)

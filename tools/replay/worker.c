@@ -15,7 +15,7 @@
 
 /* --- jobs, by due time ------------------------------------------------------------------- */
 
-static int before(const struct job *a, const struct job *b)
+int job_before(const struct job *a, const struct job *b)
 {
 	return a->due_ns != b->due_ns ? a->due_ns < b->due_ns : a->seq < b->seq;
 }
@@ -24,7 +24,7 @@ static void heap_push(struct worker *w, struct job *j)
 {
 	unsigned i = w->heap_n++;
 
-	for (; i > 0 && before(j, w->heap[(i - 1) / 2]); i = (i - 1) / 2)
+	for (; i > 0 && job_before(j, w->heap[(i - 1) / 2]); i = (i - 1) / 2)
 		w->heap[i] = w->heap[(i - 1) / 2];
 	w->heap[i] = j;
 }
@@ -35,9 +35,9 @@ static struct job *heap_pop(struct worker *w)
 	unsigned i = 0, child;
 
 	while ((child = 2 * i + 1) < w->heap_n) {
-		if (child + 1 < w->heap_n && before(w->heap[child + 1], w->heap[child]))
+		if (child + 1 < w->heap_n && job_before(w->heap[child + 1], w->heap[child]))
 			child++;
-		if (!before(w->heap[child], last))
+		if (!job_before(w->heap[child], last))
 			break;
 		w->heap[i] = w->heap[child];
 		i = child;
@@ -81,8 +81,12 @@ static void dispatched(struct worker *w, const struct job *j)
 		run_tell(w->run);
 }
 
+/* < 0: make no more. */
 static int make_ready(struct worker *w)
 {
+	if (w->bad_rc < 0)
+		return w->bad_rc;
+
 	struct flight *f = flight_new(w);
 	struct job *j = heap_pop(w);
 	struct body_opts o = w->run->o.body;
@@ -90,13 +94,14 @@ static int make_ready(struct worker *w)
 
 	tr_err_clear(&err);
 	if (!f) {
+		dispatched(w, j);
 		job_free(j);
 		worker_fail(w, tr_fail(&err, TR_ENOMEM, "out of memory"), &err);
 		return -TR_ENOMEM;
 	}
 	f->w = w;
 	f->job = j;
-	f->held = f->warm = 0;
+	f->held = f->warm = f->bad = 0;
 	f->why[0] = '\0';
 	f->x = (struct exchange){.method = "POST",
 	                         .path = o.api == BODY_CHAT ? "/v1/chat/completions" : "/v1/completions",
@@ -105,17 +110,25 @@ static int make_ready(struct worker *w)
 	f->body.n = 0;
 	o.content.warmup = j->warmup;
 	int rc = body_make(&o, &j->rec, &f->body, &f->made, &err);
-	if (rc < 0) {
+	if (rc < 0) { /* what is due before it is sent */
 		job_blame(j, &err);
-		flight_free(f);
-		worker_fail(w, rc, &err);
-		return rc;
+		f->bad = 1;
+		w->bad = err;
+		w->bad_rc = rc;
 	}
 	f->x.body = (struct tr_slice){f->body.p, f->body.n};
 	reply_restart(&f->reply, f->made.ask_out, f->made.forced);
 	w->ready_bytes += f->body.n;
-	flights_append(&w->ready, f);
-	return 0;
+	flights_insert(&w->ready, f);
+	return rc;
+}
+
+static int64_t thread_cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 static void start(struct worker *w, struct flight *f)
@@ -125,7 +138,11 @@ static void start(struct worker *w, struct flight *f)
 	flights_append(&w->flying, f);
 	f->dispatched = tr_mono_ns();
 	dispatched(w, f->job);
-	w->s.offered += !f->job->warmup;
+	if (!f->job->warmup && w->s.offered++ == 0) {
+		w->first_mono = f->dispatched;
+		w->first_cpu = thread_cpu_ns();
+		w->first_spin = w->s.spin_ns;
+	}
 	transport_start(w->t, &f->x);
 }
 
@@ -142,14 +159,21 @@ static int64_t due_mono(const struct worker *w, const struct flight *f)
 static int64_t send_due(struct worker *w)
 {
 	for (int n = 0;; n++) {
-		if (!w->ready.first && (w->heap_n == 0 || make_ready(w) < 0))
-			return INT64_MAX;
+		while (w->heap_n && (!w->ready.first || job_before(w->heap[0], w->ready.first->job)))
+			if (make_ready(w) < 0)
+				break;
 		struct flight *f = w->ready.first;
+		if (!f)
+			return INT64_MAX;
 		int64_t due = due_mono(w, f);
 		if (due > tr_mono_ns())
 			return due;
 		if (n == STARTS_A_TURN)
 			return due;
+		if (f->bad) {
+			worker_fail(w, w->bad_rc, &w->bad);
+			return INT64_MAX;
+		}
 		if (!cap_take(&w->run->cap, w->index, f->job->due_ns)) {
 			w->full = 1;
 			return INT64_MAX;
@@ -157,7 +181,7 @@ static int64_t send_due(struct worker *w)
 		if (w->full)
 			w->full_until = tr_mono_ns();
 		w->full = 0;
-		f->held = due < w->full_until;
+		f->held = w->run->cap.places && due < w->full_until;
 		start(w, f);
 	}
 }
@@ -178,21 +202,18 @@ static void give_up(struct worker *w, struct flight *f, enum outcome how)
 	flight_end(f, how);
 }
 
-/* In order of dispatch, so the first is the oldest. */
-static int64_t expire(struct worker *w)
+/* When the oldest request's time is over: they stand in order of dispatch. */
+static int64_t deadline(const struct worker *w)
 {
-	int64_t now = tr_mono_ns(), left = INT64_MAX;
+	const struct flight *f = w->flying.first;
 
-	while (w->flying.first) {
-		struct flight *f = w->flying.first;
-		int64_t from = f->x.sent_ns ? f->x.sent_ns : f->dispatched;
-		left = from + w->run->o.timeout_ns;
-		if (left > now)
-			break;
-		give_up(w, f, OUT_TIMEOUT);
-		left = INT64_MAX;
-	}
-	return left;
+	return f ? (f->x.sent_ns ? f->x.sent_ns : f->dispatched) + w->run->o.timeout_ns : INT64_MAX;
+}
+
+static void expire(struct worker *w)
+{
+	while (deadline(w) <= tr_mono_ns())
+		give_up(w, w->flying.first, OUT_TIMEOUT);
 }
 
 static void drop_unsent(struct worker *w)
@@ -218,14 +239,6 @@ static void drop_unsent(struct worker *w)
 
 /* --- the loop ---------------------------------------------------------------------------- */
 
-static int64_t thread_cpu_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
 static void pause_cpu(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -241,7 +254,10 @@ static int64_t wait_until(struct worker *w, int64_t until)
 
 	if (until - now > SPIN_NS || until <= now) {
 		woke = transport_wait(w->t, until <= now ? 0 : until - SPIN_NS);
-		return woke < 0 ? -woke : woke;
+		woke = woke < 0 ? -woke : woke;
+		if (until > now && woke > until) /* the machine gave us no turn */
+			tr_hist_add(w->s.stalls, (uint64_t)(woke - until), 1, NULL);
+		return woke;
 	}
 	while (until - now > STARE_NS) {
 		woke = transport_wait(w->t, 0);
@@ -280,13 +296,42 @@ static int sending_over(struct worker *w)
 	return over;
 }
 
-/* From when the last request went out, which may be after the thread had done its part. */
+/* From when the last request of all threads went out. INT64_MAX: some are still to go. */
 static int64_t grace_ends(const struct worker *w)
 {
 	const struct flight *last = w->flying.last;
-	int64_t sent = last ? last->x.sent_ns : 0;
+	int64_t sent = last ? last->x.sent_ns : 0, ended = atomic_load(&w->run->sends_ended);
 
-	return (sent > w->sends_ended ? sent : w->sends_ended) + atomic_load(&w->run->grace);
+	if (!ended)
+		return INT64_MAX;
+	return (sent > ended ? sent : ended) + atomic_load(&w->run->grace);
+}
+
+static void end_sends(struct worker *w)
+{
+	struct run *r = w->run;
+
+	w->sends_ended = 1;
+	if (w->s.offered) {
+		w->s.wall_ns = tr_mono_ns() - w->first_mono;
+		w->s.cpu_ns = thread_cpu_ns() - w->first_cpu - (w->s.spin_ns - w->first_spin);
+	}
+	if (atomic_fetch_sub(&r->sending, 1) > 1)
+		return;
+	atomic_store(&r->sends_ended, tr_mono_ns());
+	for (unsigned i = 0; i < r->o.threads; i++)
+		transport_wake(r->w[i].t);
+}
+
+/* Told before the wait, so that whoever pushes something earlier wakes us; and looked for after it was told.
+ */
+static int64_t fall_asleep(struct worker *w, int64_t until)
+{
+	atomic_store(&w->asleep, until);
+	pthread_mutex_lock(&w->lock);
+	int pushed = w->in_first != NULL;
+	pthread_mutex_unlock(&w->lock);
+	return pushed ? 0 : until;
 }
 
 /* `began`: when the thread went to work; returns when it does so next. */
@@ -294,29 +339,24 @@ static int64_t turn(struct worker *w, int64_t began)
 {
 	int64_t due, until;
 
-	atomic_store(&w->hungry, 0);
+	atomic_store(&w->asleep, 0);
 	take_inbox(w);
 	if (atomic_load(&w->run->stop))
 		drop_unsent(w);
+	expire(w);
 	due = send_due(w);
 	prepare(w, due);
-	until = earliest(due, expire(w));
+	until = earliest(due, deadline(w));
 	if (w->out && tr_mono_ns() - w->out_since > HAND_OVER_NS)
 		worker_hand_over(w);
 	if (w->out)
 		until = earliest(until, w->out_since + HAND_OVER_NS + 1000000);
 	if (sending_over(w)) {
 		if (!w->sends_ended)
-			w->sends_ended = tr_mono_ns();
+			end_sends(w);
 		until = earliest(until, grace_ends(w));
 	}
-	if (!w->ready.n && !w->heap_n) {
-		atomic_store(&w->hungry, 1);
-		pthread_mutex_lock(&w->lock);
-		if (w->in_first) /* pushed before it could see that we are hungry */
-			until = 0;
-		pthread_mutex_unlock(&w->lock);
-	}
+	until = fall_asleep(w, until);
 	tr_hist_add(w->s.stalls, (uint64_t)(tr_mono_ns() - began), 1, NULL);
 	return wait_until(w, until);
 }
@@ -326,7 +366,7 @@ static void open_connections(struct worker *w)
 {
 	unsigned n = w->run->o.connections / w->run->o.threads +
 	             (w->index < w->run->o.connections % w->run->o.threads);
-	int64_t limit = tr_mono_ns() + w->run->o.transport.connect_timeout_ns;
+	int64_t limit = tr_mono_ns() + OPEN_NS;
 
 	for (unsigned i = 0; i < n; i++) {
 		struct flight *f = flight_new(w);
@@ -379,12 +419,8 @@ void *worker_main(void *arg)
 	r->threads_warm++;
 	pthread_cond_broadcast(&r->change);
 	pthread_mutex_unlock(&r->lock);
-	w->born_mono = tr_mono_ns();
-	w->born_cpu = thread_cpu_ns();
-	for (int64_t began = w->born_mono; !over(w, tr_mono_ns());)
+	for (int64_t began = tr_mono_ns(); !over(w, tr_mono_ns());)
 		began = turn(w, began);
-	w->s.wall_ns = tr_mono_ns() - w->born_mono;
-	w->s.cpu_ns = thread_cpu_ns() - w->born_cpu - w->s.spin_ns;
 	clean(w);
 	pthread_mutex_lock(&r->lock);
 	r->threads_done++;
