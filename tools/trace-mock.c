@@ -89,7 +89,8 @@ static struct cli_option options[] = {
      .type = CLI_LIST,
      .to = &opt.faults,
      .arg = "SPEC",
-     .help = "What goes wrong: KIND[:key=value,...]. May be given several times."},
+     .help = "What goes wrong: KIND:key=value,... or KIND alone; see FAULTS in\n"
+             "the manual. May be given several times."},
     {.name = "reject",
      .type = CLI_LIST,
      .to = &opt.rejects,
@@ -114,7 +115,7 @@ static struct cli_option options[] = {
      .type = CLI_DURATION,
      .to = &opt.m.duration_ns,
      .arg = "T",
-     .help = "End after T. Default: at SIGINT or SIGTERM."},
+     .help = "End after T. Default: at SIGINT, SIGTERM or SIGHUP."},
     {.name = "seed",
      .type = CLI_U64,
      .to = &opt.m.seed,

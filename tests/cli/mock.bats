@@ -119,6 +119,10 @@ fast='--ttft 0 --itl 0'
 		error(call("/nothing"), 404)
 		error(call("/v1/completions"), 405)
 		error(call("/health", b"x"), 405)
+		# No body to HEAD: on a connection that goes on it would be taken for the next reply.
+		got = raw(head("HEAD", "/health") + head("HEAD", "/nothing") + head("GET", "/health", b"", "Connection: close"))
+		parts = got.decode().split("\r\n\r\n")
+		assert [p[:12] for p in parts] == ["HTTP/1.1 405", "HTTP/1.1 404", "HTTP/1.1 200", ""], got
 	EOT
 	stop
 }
@@ -415,6 +419,7 @@ fast='--ttft 0 --itl 0'
 		refused(post + b"Content-Length: 99999999999999999999\r\n\r\n")
 		refused(post + b"Transfer-Encoding: chunked\r\n\r\nx\r\n")
 		refused(post + b"Transfer-Encoding: chunked\r\n\r\n2\r\nabc\r\n")
+		refused(post + b"Transfer-Encoding: chunked\r\n\r\n2\0\r\n{}\r\n0\r\n\r\n")
 		refused(post + b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n", 413)
 		refused(b"GET / HTTP/1.1\r\nA: " + b"x" * 65536 + b"\r\n\r\n", 431)
 		refused(b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 11000, 431)
@@ -540,6 +545,19 @@ fast='--ttft 0 --itl 0'
 		gaps = [b - a for a, b in zip(w, w[1:])]
 		assert gaps[2] >= 150_000_000 > max(gaps[:2] + gaps[3:]), gaps
 	EOT
+	serve --ttft 0 --itl 0 --log log --fault stall:after=2,for=150ms # behind the last event: the end waits
+	py <<-'EOT'
+		e = stream(max_tokens=2, stream_options={"include_usage": True})
+		assert len(e) == 4 and e[3] == "[DONE]" and e[1]["choices"][0]["finish_reason"] == "length", e
+		assert len(stream(max_tokens=1)) == 2 # over before
+	EOT
+	stop
+	py <<-'EOT'
+		a, b = map(json.loads, open("log"))
+		w = a["writes_ns"]
+		assert a["outcome"] == "stall" and len(w) == 4 and w[2] - w[1] >= 150_000_000 > w[3] - w[2], a
+		assert b["outcome"] == "ok", b
+	EOT
 	serve --ttft 0 --itl 20ms --log log --fault freeze:at=50ms,for=300ms
 	py <<-'EOT'
 		with connect() as s:
@@ -595,6 +613,66 @@ fast='--ttft 0 --itl 0'
 	serve $fast --fault error:every=3
 	py <<<'assert [call("/v1/completions", {"prompt": "x"})[0] for i in range(6)] == [200, 200, 503] * 2'
 	stop
+}
+
+@test "an event that is too large fails its reply" {
+	serve --instant --log log # counts blanks
+	py <<-'EOT'
+		got = raw(ask("/v1/completions", {"prompt": " " * 9_000_000, "max_tokens": 4, "stream": True, "return_token_ids": True}))
+		assert got.startswith(b"HTTP/1.1 200") and b"data: " not in got and not got.endswith(b"0\r\n\r\n"), got[-200:]
+		assert len(stream(max_tokens=2)) == 3
+	EOT
+	stop
+	py <<-'EOT'
+		a, b = map(json.loads, open("log"))
+		assert a["outcome"] == "failed" and a["out_tokens"] == 0 and a["writes_ns"] == [] and a["first_token"] is None, a
+		assert b["outcome"] == "ok", b
+	EOT
+}
+
+@test "usage in each event needs usage at the end, and --usage" {
+	for how in '--ttft 0 --itl 0' --instant '--ttft 0 --itl 0 --no-usage' '--instant --no-usage'; do
+		# shellcheck disable=SC2086
+		serve $how
+		HOW=$how py <<-'EOT'
+			each = {"continuous_usage_stats": True}
+			def counts(**options):
+			    return [x["usage"] and x["usage"]["completion_tokens"] for x in stream(max_tokens=2, stream_options=options)[:-1]]
+			assert counts(**each) == [None, None], counts(**each)
+			want = [None, None] if "--no-usage" in os.environ["HOW"] else [1, 2, 2]
+			assert counts(**each, include_usage=True) == want, (counts(**each, include_usage=True), want)
+		EOT
+		stop
+	done
+}
+
+@test "the name of a request in the log" {
+	for how in '--ttft 0 --itl 0' --instant; do
+		# shellcheck disable=SC2086
+		serve $how --log log
+		py <<-'EOT'
+			for name in ("r-1", 'q"\\', "", "x" * 128, "x" * 129):
+			    assert call("/v1/completions", {"prompt": "x"}, {"X-Request-Id": name})[0] == 200
+			assert call("/v1/completions", {"prompt": "x"})[0] == 200
+		EOT
+		stop
+		py <<-'EOT'
+			got = [json.loads(x)["id"] for x in open("log")]
+			assert got == ["r-1", "mock-2", "mock-3", "x" * 128, "mock-5", "mock-6"], got
+		EOT
+	done
+}
+
+@test "delays beyond any run do not wrap" {
+	serve --ttft 0 --itl 1d --log log
+	py <<-'EOT'
+		with connect() as s:
+		    s.sendall(ask("/v1/completions", {"prompt": "x", "max_tokens": 1 << 20}))
+		    assert call("/v1/completions", {"prompt": "x", "max_tokens": 1})[0] == 200
+		    assert not select.select([s], [], [], 0.2)[0]
+	EOT
+	stop
+	[ "$(sed -E 's/.*"out_tokens":([0-9]+).*/\1/' log | sort -n | paste -sd' ')" = '0 1' ]
 }
 
 @test "--instant: the same replies in one write" {
@@ -663,6 +741,8 @@ fast='--ttft 0 --itl 0'
 		run -2 --separate-stderr trace-mock --port 0 --itl "$law"
 		[[ ${stderr_lines[0]} == 'trace-mock: --itl: '* ]]
 	done
+	run -2 --separate-stderr trace-mock --port 0 --fault short,rate=0.1
+	[[ ${stderr_lines[0]} == *'the form is KIND:key=value,... and the kinds are freeze '*' endless: "short,rate=0.1"' ]]
 	for fault in x error:code=200 error:after=1 stall freeze:at=1s redirect error:rate=2 error:nth=0 error:x stall:after=0,for=1s; do
 		run -2 --separate-stderr trace-mock --port 0 --fault "$fault"
 		[[ ${stderr_lines[0]} == 'trace-mock: --fault: '* ]]

@@ -84,7 +84,85 @@ is() { # expression, expected; the report stands in r.json
 	# in flight: 0, from 1: 1, 10: 2, 22: 3, 30: b ended, d came, 35: 2, 41: 3, 60: 2, 62: 1, 100: 0; mean over 0..50 is
 	# (9 + 24 + 24 + 15 + 12 + 27) / 50
 	is 'd["concurrency"]' '{"peak": 3, "mean": 2.22, "approximate": false}'
-	is '[d["windows"]["steady"][x] for x in ("start_s", "end_s")]' '[0.01, 0.05]'
+	is 'd["windows"]["steady"]' null # from 10 to 50 ms, but with four requests
+}
+
+@test "the steady window: its edges count whole; none when it is short or has few requests" {
+	# one at -50 ms that takes no time; n at 0, 0.1, 0.2 ms, ..., each with 10 tokens in, that end at 100 ms; one at the end
+	steady() { # n, ns of the last due
+		python3 -c 'import sys
+n, last = map(int, sys.argv[1:])
+print("due_ns,sent_ns,end_ns,status,in_tokens,seen_out_tokens\n-50000000,-50000000,-50000000,ok,1,")
+for i in range(n):
+    print(f"{i * 100000},{i * 100000},100000000,ok,10,1")
+print(f"{last},{last},{last + 1},ok,1,")' "$@" | trace-summarize -F csv "${@:3}" --json >r.json
+	}
+	values='[d["windows"]["steady"][x] for x in ("start_s", "end_s", "requests", "output_tokens")]'
+	steady 100 200000000
+	# mean in flight 100 x 95.05 ms / 250 ms = 38.02: half of it with the 20th, whose tokens count
+	is "$values" '[0.0019, 0.1, 100, 100]'
+	is 'abs(d["windows"]["steady"]["input_tokens_per_s"] * 0.0981 - 810) < 1e-6' true
+	steady 100 900000000
+	is 'd["windows"]["steady"] is None' false
+	steady 100 1000000000
+	is 'd["windows"]["steady"]' null
+	steady 40 200000000 # 33 sent in it
+	is 'd["windows"]["steady"] is None' false
+	steady 30 200000000 # 25
+	is 'd["windows"]["steady"]' null
+}
+
+@test "whole replies: no first token, so no TTFT, TPOT and gaps, but tokens when they ended" {
+	records <<-'EOT' | whole complete >replies.jsonl
+		dict(arrival_ns=0, due_ns=0, sent_ns=0, end_ns=40*ms, seen_out_tokens=7, in_tokens=5, status="ok")
+		dict(arrival_ns=100*ms, due_ns=100*ms, sent_ns=100*ms, end_ns=190*ms, seen_out_tokens=9, in_tokens=5, status="ok", gaps_ns=[])
+		dict(arrival_ns=100*ms, due_ns=100*ms, sent_ns=100*ms, status="failed", error="closed")
+	EOT
+	trace-summarize --json replies.jsonl >r.json
+	is '[d[k + "_ms"]["count"] for k in ("ttft", "ttft_sent", "tpot", "icl", "itl", "max_gap", "e2e")]' '[0, 0, 0, 0, 0, 0, 2]'
+	is 'd["ttft_ms"]["p50"], d["ttft_ms"]["with_failures"], d["e2e_ms"]["with_failures"]["infinite"]' '[null, null, 1]'
+	is '[d["windows"][k]["output_tokens"] for k in ("whole", "arrival")], d["tokens"]["out_spread"]' '[[16, 7], 0]'
+	trace-summarize replies.jsonl >text
+	[ "$(grep -A 1 '^TTFT ' text | grep -c 'failed as inf')" = 0 ]
+	[ "$(grep -A 1 '^E2E ' text | grep -c 'failed as inf')" = 1 ]
+}
+
+@test "what cannot be is left out and counted, and does not deny the rest" {
+	records <<-'EOT' | whole complete >damaged.jsonl
+		dict(arrival_ns=-2**63, due_ns=0, sent_ns=0, first_ns=1*ms, gaps_ns=[1*ms, 2**64-1], event_tokens=[1, 2, 1], end_ns=9*ms, status="ok", model="m")
+		dict(arrival_ns=2**63-1, due_ns=-2**63, sent_ns=2**63-1, first_ns=2**63-1, end_ns=2**63-1, status="ok", model="m")
+		dict(arrival_ns=2**63-1, due_ns=0, sent_ns=0, first_ns=2*ms, gaps_ns=[3*ms], event_tokens=[2**32+1, 1], end_ns=5*ms, seen_out_tokens=2**32, in_tokens=2**64-1, status="ok", model="m")
+	EOT
+	trace-summarize --json --by model damaged.jsonl >r.json
+	# a list of gaps; stamps; event_tokens; in_tokens as a sum, and as a length; the time between two arrivals
+	is 'd["damaged"]' 6
+	is '[d[k + "_ms"]["count"] for k in ("ttft", "e2e", "icl", "itl", "max_gap")]' '[2, 2, 1, 0, 1]'
+	is 'd["ttft_ms"]["max"], d["icl_ms"]["max"], d["tokens"]["in_asked"], d["tokens"]["out_seen"]' '[2, 3, null, 4294967296]'
+	is 'd["interarrival_s"]["count"], d["input_tokens"]["count"], d["by"]["groups"][0]["ttft_ms"]["count"]' '[1, 0, 2]'
+	trace-summarize damaged.jsonl | grep -qx '6 values are impossible and were left out'
+	trace-summarize --json small.jsonl >r.json
+	is 'd["damaged"]' 0
+}
+
+@test "several runs are laid over each other, and the report says so" {
+	trace-summarize --json small.jsonl small.jsonl >r.json
+	is 'd["runs"], d["concurrency"]["peak"], d["windows"]["whole"]["output_tokens_per_s"]' '[2, 6, 240]'
+	trace-summarize small.jsonl small.jsonl | grep -q '^2 runs laid over each other'
+	trace-summarize --json small.jsonl >r.json
+	is 'd["runs"]' 1
+	[ "$(trace-summarize small.jsonl | grep -c laid)" = 0 ]
+}
+
+@test "a class that is called others is one with what found no place" {
+	for first in 1 70; do
+		for i in $(seq 100); do
+			[ "$i" = "$first" ] && echo "dict(status='failed', error='others')"
+			echo "dict(status='failed', error='class$i')"
+		done | records | whole complete >classes.jsonl
+		trace-summarize --json classes.jsonl >r.json || [ $? = 4 ]
+		[ "$(grep -c '"others"' r.json)" = 1 ]
+		is 'sum(d["requests"]["by_error"].values()), d["requests"]["by_error"]["others"]' "[101, $((first == 1 ? 39 : 38))]"
+	done
 }
 
 @test "percentiles with few values behind them are named" {
@@ -192,7 +270,7 @@ assert not wide, wide'
 @test "only what was sent is a result: a trace beside it counts for its lengths" {
 	trace-convert -f jsonl small.jsonl | sed 's/,"due_ns".*/}/' | sed '$d' | whole complete >plain.jsonl
 	trace-summarize --json plain.jsonl small.jsonl >r.json
-	is 'd["records"], d["requests"]["offered"], d["kind"], d["input_tokens"]["count"]' '[12, 6, "results", 12]'
+	is 'd["records"], d["requests"]["offered"], d["runs"], d["kind"], d["input_tokens"]["count"]' '[12, 6, 1, "results", 12]'
 	trace-summarize --json plain.jsonl >r.json
 	is 'd["kind"], "requests" in d' '["trace", false]'
 }

@@ -7,6 +7,14 @@
 
 enum { EVENTS_A_TURN = 32 }; /* of one request in one turn of the loop, when they are late or have no delay */
 
+/* Beyond any run. Sums of delays stop here; half of the range leaves room to count with it. */
+static const int64_t NEVER = INT64_MAX / 2;
+
+static int64_t later(int64_t due, int64_t ns)
+{
+	return ns < NEVER - due ? due + ns : NEVER;
+}
+
 static int64_t engine_now(const struct engine *e)
 {
 	return tr_mono_ns() - e->frozen_ns;
@@ -29,7 +37,7 @@ static uint64_t next_size(const struct turn *t)
 static void advance(struct turn *t)
 {
 	if (t->left)
-		t->due += delay_draw(&t->e->itl, &t->rng);
+		t->due = later(t->due, delay_draw(&t->e->itl, &t->rng));
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -56,9 +64,9 @@ static void run(struct turn *t)
 
 	e->running++;
 	t->state = TURN_RUNNING;
-	t->due = engine_now(e) + delay_draw(&e->ttft, &t->rng);
+	t->due = later(engine_now(e), delay_draw(&e->ttft, &t->rng));
 	for (uint64_t done = e->chunk; t->whole && done < t->left; done += e->chunk)
-		t->due += delay_draw(&e->itl, &t->rng);
+		t->due = later(t->due, delay_draw(&e->itl, &t->rng));
 	arm(t);
 }
 
@@ -108,7 +116,7 @@ void engine_delay(struct turn *t, int64_t ns)
 {
 	int64_t now = engine_now(t->e);
 
-	t->due = (t->due > now ? t->due : now) + ns;
+	t->due = later(t->due > now ? t->due : now, ns);
 }
 
 void engine_hold(struct turn *t)

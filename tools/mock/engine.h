@@ -24,7 +24,8 @@ struct engine {
 
 struct turn { /* part of the caller's job */
 	struct engine *e;
-	/* n tokens are there. 0 = the turn has been ended, and may be gone; it must be when none are left. */
+	/* n tokens are there. 0 = the turn has been ended, and may be gone; it must be when none are left,
+	 * but after engine_delay it may go on once more, with n = 0. */
 	int (*tokens)(struct turn *t, uint64_t n);
 	uint64_t number; /* of the request */
 	uint64_t left;   /* tokens still to come */

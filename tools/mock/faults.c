@@ -137,13 +137,17 @@ const struct fault *fault_freeze(const struct faults *f)
 
 int fault_add(struct faults *faults, const char *spec, struct tr_err *err)
 {
+#define FAULT_WORD(e, name, keys) " " name
+	static const char unknown[] =
+	    "unknown fault; the form is KIND:key=value,... and the kinds are" FAULT_LIST(FAULT_WORD);
+#undef FAULT_WORD
 	size_t n = strcspn(spec, ":"), i = 0;
 	const char *why;
 
 	while (i < KINDS && !tr_slice_eq((struct tr_slice){spec, n}, kinds[i].name))
 		i++;
 	if (i == KINDS) {
-		why = "unknown fault; see the page";
+		why = unknown;
 	} else if (faults->n == FAULTS_MAX) {
 		why = "too many faults";
 	} else if (i == FAULT_FREEZE && fault_freeze(faults)) {

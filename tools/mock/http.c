@@ -266,7 +266,7 @@ static int chunk_size(struct http_reader *h, struct tr_slice line)
 		if (h->left > HTTP_BODY_MAX)
 			return -413;
 	}
-	if (i == 0 || (i < line.n && !strchr("; \t", line.p[i])))
+	if (i == 0 || (i < line.n && !memchr("; \t", line.p[i], 3)))
 		return -400;
 	if (h->left + h->body.n > HTTP_BODY_MAX)
 		return -413;

@@ -113,7 +113,7 @@ static int build_stream(const struct mock *m, const struct ask *a, const struct 
 		n = a->max_tokens - i < m->o.chunk ? a->max_tokens - i : m->o.chunk;
 		rc = put_chunk(out, &e, wire_tokens(w, &e, i, n, i + n == a->max_tokens ? "length" : NULL));
 	}
-	if (a->include_usage && m->o.usage)
+	if (a->include_usage)
 		rc = rc < 0 ? rc : put_chunk(out, &e, wire_usage(w, &e, a->max_tokens));
 	rc = rc < 0 ? rc : put_chunk(out, &e, tr_buf_str(&e, wire_done));
 	tr_buf_free(&e);
@@ -201,10 +201,12 @@ static void set_number(char *at, uint64_t v)
 static void log_it(struct mock *m, struct conn *c, const struct arrival *a)
 {
 	static const struct stamps none = {.n = 0};
-	struct tr_slice id = a->r->request_id;
+	char id[MOCK_ID_MAX + 1];
+
+	mock_name(id, a);
 	struct log_line line = {.number = a->number,
 	                        .conn = conn_id(c),
-	                        .id = {id.p, id.n < 128 ? id.n : 128},
+	                        .id = tr_slice_of(id),
 	                        .path = a->path,
 	                        .arrival_ns = a->ns,
 	                        .end_ns = tr_mono_ns(),

@@ -11,7 +11,6 @@
 #include <string.h>
 
 enum {
-	ID_MAX = 128,
 	FRAME = 20,            /* room before an event for the size of its chunk */
 	WAITING_MAX = 1 << 20, /* bytes that the client has not read; no more is made until it does */
 	LINE_PART = 64 << 10,  /* of an endless line */
@@ -27,8 +26,9 @@ struct job {
 	const struct fault *fault;
 	uint64_t tokens, events; /* sent */
 	const char *finish, *path;
-	char id[ID_MAX + 1];
+	char id[MOCK_ID_MAX + 1];
 	unsigned stream : 1, usage : 1, keep : 1, chunked : 1, endless_line : 1, chat : 1;
+	unsigned failed : 1; /* an event could not be made: nothing more is sent */
 };
 
 static void job_free(struct job *j)
@@ -55,8 +55,10 @@ static void end(struct job *j, const char *outcome)
 static void finish(struct job *j)
 {
 	struct conn *c = j->c;
-	int keep = j->keep;
+	int keep = j->keep && !j->failed;
 
+	if (j->failed)
+		j->line.outcome = "failed";
 	end(j, "ok");
 	conn_done(c, keep);
 }
@@ -114,7 +116,8 @@ static void send_event(struct job *j, int rc, int last)
 		memcpy(b->p + from, size, (size_t)n);
 		rc = tr_buf_str(b, last ? "\r\n0\r\n\r\n" : "\r\n");
 	}
-	if (rc == 0)
+	j->failed |= rc < 0;
+	if (!j->failed)
 		send_stamped(j, b->p + from, b->n - from);
 }
 
@@ -127,7 +130,7 @@ static void send_text(struct job *j, const char *text, int last)
 
 static void send_end(struct job *j)
 {
-	if (j->chunked)
+	if (j->chunked && !j->failed)
 		conn_send(j->c, "0\r\n\r\n", 5);
 }
 
@@ -141,6 +144,11 @@ static int is_fault(const struct job *j, enum fault_kind kind)
 static void happened(struct job *j)
 {
 	j->line.outcome = j->fault->name;
+}
+
+static int stalls_here(const struct job *j)
+{
+	return is_fault(j, FAULT_STALL) && j->events == j->fault->after;
 }
 
 static int stall(struct job *j)
@@ -244,28 +252,36 @@ static void send_tokens(struct job *j, uint64_t n)
 		b = begin_event(j);
 		send_event(j, wire_role(&j->wire, b), 0);
 	}
-	if (j->events == 0)
-		j->line.first = j->stamps.n;
+	size_t stamp = j->stamps.n;
 	b = begin_event(j);
 	send_event(j, wire_tokens(&j->wire, b, j->tokens, n, why), 0);
+	if (j->failed)
+		return;
+	if (j->events == 0)
+		j->line.first = stamp;
 	j->tokens += n;
 	j->events++;
 }
 
+/* n = 0: after a stall behind the last tokens. */
 static int on_stream(struct job *j, uint64_t n)
 {
 	if (j->endless_line) {
 		more_of_line(j);
-	} else {
+	} else if (n) {
 		if (j->events == 0 && !befall(j))
 			return 0;
 		if (j->endless_line)
 			return 1;
 		send_tokens(j, n);
-		if (!befall(j))
+		if (!j->failed && !befall(j))
 			return 0;
 	}
-	if (j->turn.left == 0) {
+	if (j->failed) {
+		finish(j);
+		return 0;
+	}
+	if (j->turn.left == 0 && !(n && stalls_here(j))) {
 		stream_end(j);
 		return 0;
 	}
@@ -274,7 +290,7 @@ static int on_stream(struct job *j, uint64_t n)
 	return 1;
 }
 
-static int stream_head(struct job *j)
+static void stream_head(struct job *j)
 {
 	struct tr_buf *b = &j->m->line;
 
@@ -284,9 +300,9 @@ static int stream_head(struct job *j)
 	                       "x-request-id: %s\r\n%s%s\r\n",
 	                       j->id, j->chunked ? "transfer-encoding: chunked\r\n" : "",
 	                       j->keep ? "" : "connection: close\r\n");
+	j->failed = rc < 0;
 	if (rc == 0)
 		conn_send(j->c, b->p, b->n);
-	return rc;
 }
 
 /* --- whole replies ------------------------------------------------------------------------- */
@@ -301,21 +317,24 @@ static int whole_body(struct job *j, struct tr_buf *b, uint64_t n)
 	return rc;
 }
 
+static int error_in_place(struct job *j, const char *outcome, int status, const char *message)
+{
+	struct conn *c = j->c;
+	struct mock *m = j->m;
+	int keep = j->keep;
+
+	end(j, outcome);
+	routes_error(m, c, status, message, keep);
+	return 0;
+}
+
 static int on_whole(struct job *j, uint64_t n)
 {
 	struct tr_buf body, out;
 	int rc, is_cut = is_fault(j, FAULT_CUT);
 
-	if (is_fault(j, FAULT_ERROR_EVENT)) {
-		struct conn *c = j->c;
-		struct mock *m = j->m;
-		int keep = j->keep, code = (int)j->fault->code;
-
-		happened(j);
-		end(j, "ok");
-		routes_error(m, c, code, "the engine has failed", keep);
-		return 0;
-	}
+	if (is_fault(j, FAULT_ERROR_EVENT))
+		return error_in_place(j, j->fault->name, (int)j->fault->code, "the engine has failed");
 	tr_buf_init(&body, 256 << 20);
 	tr_buf_init(&out, 260 << 20);
 	rc = whole_body(j, &body, n);
@@ -326,13 +345,15 @@ static int on_whole(struct job *j, uint64_t n)
 	                         "content-length: %zu\r\n%s\r\n",
 	                         j->id, body.n, j->keep ? "" : "connection: close\r\n");
 	rc = rc < 0 ? rc : tr_buf_add(&out, body.p, is_cut ? body.n / 2 : body.n);
-	j->tokens = n;
-	j->line.first = 0;
 	if (rc == 0)
 		send_stamped(j, out.p, out.n);
 	tr_buf_free(&body);
 	tr_buf_free(&out);
-	j->keep = j->keep && rc == 0 && !is_cut;
+	if (rc < 0)
+		return error_in_place(j, "failed", 500, "the reply is too large");
+	j->tokens = n;
+	j->line.first = 0;
+	j->keep = j->keep && !is_cut;
 	if (is_cut || is_fault(j, FAULT_MALFORMED) || is_fault(j, FAULT_NO_FINISH) ||
 	    is_fault(j, FAULT_SHORT))
 		happened(j);
@@ -387,21 +408,6 @@ static int refused(struct job *j)
 	return 1;
 }
 
-/* The client's own name for the request where it sent one that can stand in a JSON text as it is, else ours.
- */
-static void name_request(struct job *j, const struct arrival *a)
-{
-	struct tr_slice s = a->r->request_id;
-	int plain = s.n > 0 && s.n <= ID_MAX;
-
-	for (size_t i = 0; plain && i < s.n; i++)
-		plain = s.p[i] > ' ' && s.p[i] < 127 && s.p[i] != '"' && s.p[i] != '\\';
-	if (plain)
-		memcpy(j->id, s.p, s.n);
-	else
-		snprintf(j->id, sizeof j->id, "mock-%llu", (unsigned long long)a->number);
-}
-
 /* How many tokens there will be, and why no more. */
 static uint64_t length_of(struct job *j, const struct arrival *a)
 {
@@ -433,13 +439,13 @@ static int open_job(struct job *j, const struct arrival *a)
 	                       .first_word = j->m->o.seed * 7919 + a->number * 104729,
 	                       .in_tokens = a->ask.in_tokens};
 
-	name_request(j, a);
+	mock_name(j->id, a);
 	f.id = tr_slice_of(j->id);
 	j->stream = a->ask.stream != 0;
 	j->chat = a->ask.chat != 0;
 	j->chunked = !a->r->old;
 	j->keep = a->r->keep_alive && (j->chunked || !j->stream);
-	j->usage = a->ask.include_usage && j->m->o.usage;
+	j->usage = a->ask.include_usage != 0;
 	j->line = (struct log_line){.number = a->number,
 	                            .conn = conn_id(j->c),
 	                            .id = f.id,
@@ -454,9 +460,7 @@ static int open_job(struct job *j, const struct arrival *a)
 	j->turn.number = a->number;
 	j->turn.whole = !j->stream;
 	j->turn.left = length_of(j, a);
-	int rc = wire_open(&j->wire, &a->ask, &f);
-	j->wire.continuous = j->wire.continuous && j->usage;
-	return rc;
+	return wire_open(&j->wire, &a->ask, &f);
 }
 
 void job_start(struct mock *m, struct conn *c, const struct arrival *a)

@@ -6,6 +6,7 @@
 #include "libtrace/clock.h"
 #include "libtrace/json.h"
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -30,6 +31,21 @@ void mock_log(struct mock *m, const struct log_line *line, const struct stamps *
 		return;
 	tr_fail(&m->failure, TR_EIO, "the log cannot be written");
 	stop(m);
+}
+
+void mock_name(char id[MOCK_ID_MAX + 1], const struct arrival *a)
+{
+	struct tr_slice s = a->r->request_id;
+	int plain = s.n > 0 && s.n <= MOCK_ID_MAX;
+
+	for (size_t i = 0; plain && i < s.n; i++)
+		plain = s.p[i] > ' ' && s.p[i] < 127 && s.p[i] != '"' && s.p[i] != '\\';
+	if (plain) {
+		memcpy(id, s.p, s.n);
+		id[s.n] = 0;
+	} else {
+		snprintf(id, MOCK_ID_MAX + 1, "mock-%llu", (unsigned long long)a->number);
+	}
 }
 
 /* --- events that belong to no connection --------------------------------------------------- */

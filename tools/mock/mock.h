@@ -15,6 +15,8 @@
 #include "tools/mock/log.h"
 #include "tools/mock/server.h"
 
+enum { MOCK_ID_MAX = 128 };
+
 struct mock_opts {
 	const char *host, *log, *model;
 	const char *key; /* NULL = none asked for */
@@ -55,11 +57,14 @@ struct arrival {
 	uint64_t number;
 	const struct fault *fault;
 	const char *path;
-	struct ask ask; /* in_tokens with the template */
+	struct ask ask; /* in_tokens with the template; no usage asked for where none is reported */
 	const struct http_request *r;
 };
 
 void mock_first_request(struct mock *m); /* freezes count from here */
+/* The client's own name for the request where it sent one that can stand in a JSON text as it is, else ours.
+ */
+void mock_name(char id[MOCK_ID_MAX + 1], const struct arrival *a);
 void mock_log(struct mock *m, const struct log_line *line, const struct stamps *s);
 
 void routes_request(void *ctx, struct conn *c, const struct http_request *r);

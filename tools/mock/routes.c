@@ -9,17 +9,16 @@
 
 static const char json_type[] = "content-type: application/json\r\n";
 
-void routes_reply(struct mock *m, struct conn *c, int status, const char *more, struct tr_slice body,
-                  int keep)
+/* What answers a HEAD has the head of a reply alone: more bytes would be taken for the next reply. */
+static void reply(struct conn *c, int status, const char *more, struct tr_slice body, int keep, int head)
 {
 	struct tr_buf b;
 	int rc;
 
-	(void)m;
 	tr_buf_init(&b, body.n + 4096);
 	rc = tr_buf_printf(&b, "HTTP/1.1 %d %s\r\n%scontent-length: %zu\r\n%s\r\n", status,
 	                   http_reason(status), more, body.n, keep ? "" : "connection: close\r\n");
-	rc = rc < 0 ? rc : tr_buf_add(&b, body.p, body.n);
+	rc = rc < 0 || head ? rc : tr_buf_add(&b, body.p, body.n);
 	if (rc < 0)
 		conn_drop(c, 0);
 	else
@@ -29,14 +28,27 @@ void routes_reply(struct mock *m, struct conn *c, int status, const char *more, 
 		conn_done(c, keep);
 }
 
-void routes_error(struct mock *m, struct conn *c, int status, const char *message, int keep)
+static void reply_error(struct conn *c, int status, const char *message, int keep, int head)
 {
 	struct tr_buf b;
 
 	tr_buf_init(&b, 8192);
 	wire_error(&b, status, message);
-	routes_reply(m, c, status, json_type, (struct tr_slice){b.p, b.n}, keep);
+	reply(c, status, json_type, (struct tr_slice){b.p, b.n}, keep, head);
 	tr_buf_free(&b);
+}
+
+void routes_reply(struct mock *m, struct conn *c, int status, const char *more, struct tr_slice body,
+                  int keep)
+{
+	(void)m;
+	reply(c, status, more, body, keep, 0);
+}
+
+void routes_error(struct mock *m, struct conn *c, int status, const char *message, int keep)
+{
+	(void)m;
+	reply_error(c, status, message, keep, 0);
 }
 
 void routes_malformed(void *ctx, struct conn *c, int status)
@@ -126,6 +138,8 @@ static void generate(struct mock *m, struct conn *c, const struct http_request *
 	if (!a.ask.model.n)
 		a.ask.model = own_model(m);
 	a.ask.in_tokens += chat ? m->o.template_tokens : 0;
+	a.ask.include_usage = a.ask.include_usage && m->o.usage;
+	a.ask.continuous_usage = a.ask.continuous_usage && a.ask.include_usage;
 	a.number = ++m->requests;
 	if (a.number == 1)
 		mock_first_request(m);
@@ -171,17 +185,18 @@ static int has_key(const struct mock *m, struct tr_slice authorization)
 void routes_request(void *ctx, struct conn *c, const struct http_request *r)
 {
 	struct mock *m = ctx;
+	int head = tr_slice_eq(r->method, "HEAD"); /* a method of no route */
 
 	for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
 		if (!tr_slice_eq(r->path, routes[i].path))
 			continue;
 		if (!tr_slice_eq(r->method, routes[i].method))
-			routes_error(m, c, 405, "method not allowed", r->keep_alive);
+			reply_error(c, 405, "method not allowed", r->keep_alive, head);
 		else if (routes[i].locked && !has_key(m, r->authorization))
 			routes_error(m, c, 401, "the key is missing or wrong", r->keep_alive);
 		else
 			routes[i].serve(m, c, r);
 		return;
 	}
-	routes_error(m, c, 404, "not found", r->keep_alive);
+	reply_error(c, 404, "not found", r->keep_alive, head);
 }

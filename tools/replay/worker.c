@@ -81,12 +81,9 @@ static void dispatched(struct worker *w, const struct job *j)
 		run_tell(w->run);
 }
 
-/* < 0: make no more. */
+/* < 0: it has none, and what is due after it will not be sent. */
 static int make_ready(struct worker *w)
 {
-	if (w->bad_rc < 0)
-		return w->bad_rc;
-
 	struct flight *f = flight_new(w);
 	struct job *j = heap_pop(w);
 	struct body_opts o = w->run->o.body;
@@ -189,7 +186,7 @@ static int64_t send_due(struct worker *w)
 /* Bodies of what comes next are made while there is time for it. */
 static void prepare(struct worker *w, int64_t due)
 {
-	while (w->heap_n && w->ready.n < READY_JOBS && w->ready_bytes < READY_BYTES &&
+	while (!w->bad_rc && w->heap_n && w->ready.n < READY_JOBS && w->ready_bytes < READY_BYTES &&
 	       due - tr_mono_ns() > 4 * SPIN_NS)
 		if (make_ready(w) < 0)
 			return;

@@ -72,9 +72,9 @@ static int group_add(struct sum_set *set, const struct tr_ordered *row, int has_
 	if (set->sealed)
 		return 0;
 	if (row->w[CARRY_MASK] & TR_BIT(in_tokens))
-		e = tr_dist_add(set->d[SUM_IN], row->w[CARRY_IN], err);
+		e = sum_set_add(set, SUM_IN, row->w[CARRY_IN], err);
 	if (e == 0 && (row->w[CARRY_MASK] & TR_BIT(out_tokens)))
-		e = tr_dist_add(set->d[SUM_OUT], row->w[CARRY_OUT], err);
+		e = sum_set_add(set, SUM_OUT, row->w[CARRY_OUT], err);
 	return e;
 }
 
@@ -138,7 +138,7 @@ static int add_lengths(struct sum *s, const struct tr_block *b, unsigned bit, en
 	int e = 0;
 	for (uint32_t i = 0; c && i < c->count && e == 0; i++) {
 		s->zeros[to] += c->v[i] == 0;
-		e = tr_dist_add(s->all.d[to], c->v[i], err);
+		e = sum_set_add(&s->all, to, c->v[i], err);
 	}
 	return e;
 }
@@ -194,6 +194,8 @@ static int add_results(struct sum *s, const struct tr_block *b, struct tr_err *e
 {
 	if (!column(b, TR_F_sent_ns) && !column(b, TR_F_status))
 		return 0;
+	s->runs += s->last_run != s->ninputs;
+	s->last_run = s->ninputs;
 	int e = s->results ? 0 : sum_results_new(&s->results, err);
 	return e ? e : sum_results_block(s->results, b, err);
 }
@@ -293,6 +295,11 @@ int sum_input_end(struct sum *s, const struct tr_head *head, const struct tr_tai
 	if (e == 0 && (!tail || tail->nsources == 0))
 		e = add_source(s, name, "", head->format, err);
 	return e;
+}
+
+uint64_t sum_damaged(const struct sum *s)
+{
+	return s->all.damaged + (s->results ? s->results->damaged : 0);
 }
 
 int sum_finish(struct sum *s, struct tr_err *err)

@@ -187,6 +187,7 @@ void sum_json(const struct sum *s)
 	rep_u64(&j, "series", s->series);
 	rep_u64(&j, "events", s->events);
 	rep_u64(&j, "skipped", s->skipped);
+	rep_u64(&j, "damaged", sum_damaged(s));
 	rep_num(&j, "span_s", sum_set_span(&s->all) / 1e9);
 	rep_num(&j, "rate_per_s", sum_set_rate(&s->all));
 	measured(&j, "sessions", s->sessions.n + (unsigned)s->sessions.zero,

@@ -10,6 +10,8 @@
 
 enum { BATCH = 32 };
 
+static const uint64_t TOKENS_MAX = UINT64_C(1) << 32; /* of one request: more is damage */
+
 const struct sum_latency_info sum_latencies[SUM_LATENCIES] = {
     [SUM_LATENESS] = {{"lateness_ms", "lateness", 1e6}, "lateness", 1, 0},
     [SUM_TTFT] = {{"ttft_ms", "TTFT", 1e6}, "ttft", 0, 1},
@@ -17,7 +19,7 @@ const struct sum_latency_info sum_latencies[SUM_LATENCIES] = {
     [SUM_ITL] = {{"itl_ms", "ITL", 1e6}, "itl", 0, 0},
     [SUM_TPOT] = {{"tpot_ms", "TPOT", 1e6}, "tpot", 0, 0},
     [SUM_E2E] = {{"e2e_ms", "E2E", 1e6}, "e2e", 0, 1},
-    [SUM_MAX_GAP] = {{"max_gap_ms", "longest gap", 1e6}, "max_gap", 0, 0},
+    [SUM_MAX_GAP] = {{"max_gap_ms", "longest stall", 1e6}, "max_gap", 0, 0},
     [SUM_TTFT_SENT] = {{"ttft_sent_ms", "TTFT from sent", 1e6}, "ttft_sent", 0, 1},
     [SUM_E2E_SENT] = {{"e2e_sent_ms", "E2E from sent", 1e6}, "e2e_sent", 0, 1},
     [SUM_CONNECT] = {{"connect_ms", "connect", 1e6}, "connect", 0, 0},
@@ -33,6 +35,8 @@ static const unsigned total_bits[SUM_TOTALS] = {
     [SUM_T_BYTES_IN] = TR_F_bytes_in,    [SUM_T_REUSED] = TR_F_reused,
     [SUM_T_RESENT] = TR_F_resent,
 };
+
+static const unsigned stamp_bits[] = {TR_F_due_ns, TR_F_sent_ns, TR_F_first_ns, TR_F_end_ns};
 
 /* --- latencies -------------------------------------------------------------------------------- */
 
@@ -79,6 +83,11 @@ struct sum_figures sum_results_read(const struct sum_results *r, enum sum_latenc
 	return sum_dist_read(r->d[which], method);
 }
 
+int sum_results_has_lost(const struct sum_results *r, enum sum_latency which)
+{
+	return r->ok == 0 || tr_dist_moments(r->d[which]).count > 0;
+}
+
 struct sum_figures sum_results_lost(const struct sum_results *r, enum sum_latency which,
                                     enum tr_percentile method)
 {
@@ -102,6 +111,47 @@ struct sum_thin sum_thin(uint64_t n)
 	return t;
 }
 
+/* --- damage ------------------------------------------------------------------------------------- */
+
+static int above(struct tr_list l, uint64_t most)
+{
+	size_t i = 0;
+	while (i < l.n && l.v[i] <= most)
+		i++;
+	return i < l.n;
+}
+
+/* Stamps so far apart that a span between two of them is not a number of the signed 64 bits of times. */
+static int far_apart(const struct tr_rec *rec)
+{
+	struct sum_extent e = {0};
+	for (unsigned i = 0; i < sizeof(stamp_bits) / sizeof(stamp_bits[0]); i++)
+		if (rec->mask >> stamp_bits[i] & 1)
+			sum_extent_add(
+			    &e, (int64_t)tr_field_bits(&tr_schemas[TR_REQUEST].fields[stamp_bits[i]], rec));
+	return (uint64_t)e.last - (uint64_t)e.first > INT64_MAX;
+}
+
+/* Take away what cannot be, so that one such value does not deny or spoil the figures of all others. Returns
+ * how many there were; the stamps of a request count as one, and so do its gaps, and the tokens of its
+ * events. */
+static unsigned mend(struct tr_rec *rec)
+{
+	uint64_t bad = 0, stamps = 0;
+	for (unsigned i = SUM_T_IN; i <= SUM_T_CACHED; i++)
+		if ((rec->mask >> total_bits[i] & 1) &&
+		    tr_field_bits(&tr_schemas[TR_REQUEST].fields[total_bits[i]], rec) > TOKENS_MAX)
+			bad |= UINT64_C(1) << total_bits[i];
+	if (TR_HAS(rec, event_tokens) && above(rec->event_tokens, TOKENS_MAX))
+		bad |= TR_BIT(event_tokens);
+	if (TR_HAS(rec, gaps_ns) && above(rec->gaps_ns, INT64_MAX))
+		bad |= TR_BIT(gaps_ns);
+	for (unsigned i = 0; far_apart(rec) && i < sizeof(stamp_bits) / sizeof(stamp_bits[0]); i++)
+		stamps |= UINT64_C(1) << stamp_bits[i];
+	rec->mask &= ~(bad | stamps);
+	return (unsigned)__builtin_popcountll(bad) + (stamps != 0);
+}
+
 /* --- counts ------------------------------------------------------------------------------------- */
 
 static int is(struct tr_slice s, const char *text)
@@ -122,16 +172,22 @@ static void class_name(struct tr_slice s, char *out)
 	out[n] = 0;
 }
 
+static unsigned find_class(const struct sum_results *r, const char *name)
+{
+	unsigned i = 0;
+	while (i < r->nclasses && strcmp(r->classes[i].text, name) != 0)
+		i++;
+	return i;
+}
+
 static void count_class(struct sum_results *r, struct tr_slice s)
 {
 	char name[SUM_CLASS_BYTES];
-	unsigned i = 0;
 	class_name(s, name);
-	while (i < r->nclasses && strcmp(r->classes[i].text, name) != 0)
-		i++;
-	if (i >= SUM_CLASSES - 1) {
-		i = SUM_CLASSES - 1;
+	unsigned i = find_class(r, name);
+	if (i == r->nclasses && i >= SUM_CLASSES - 1) {
 		class_name((struct tr_slice){"others", 6}, name);
+		i = find_class(r, name); /* the stream may have one of that name */
 	}
 	if (i >= r->nclasses) {
 		r->nclasses = i + 1;
@@ -250,6 +306,7 @@ static int add_batch(struct sum_results *r, struct batch *b, struct tr_err *err)
 {
 	int e = 0;
 	for (unsigned i = 0; i < b->n && e == 0; i++) {
+		r->damaged += mend(&b->v[i]);
 		b->ok[i] = (unsigned char)count_status(r, &b->v[i]);
 		count_tokens(r, &b->v[i]);
 		e = place(r, &b->v[i], b->ok[i], err);
@@ -304,11 +361,13 @@ int sum_group_results_add(struct sum_group_results **out, const struct sum_resul
 		for (unsigned i = 0; i < SUM_GROUP_LATENCIES && e == 0; i++)
 			e = tr_dist_new(&g->d[i], budget, err);
 	}
+	struct tr_rec mended = *rec; /* counted with the whole */
+	mend(&mended);
 	int ok = TR_HAS(rec, status) && is(rec->status, "ok");
 	g->n++;
 	g->ok += (unsigned)ok;
 	for (unsigned i = 0; ok && i < SUM_GROUP_LATENCIES && e == 0; i++)
-		e = add_latency(g->d[i], r->metric[sum_group_latencies[i]], rec, err);
+		e = add_latency(g->d[i], r->metric[sum_group_latencies[i]], &mended, err);
 	return e;
 }
 

@@ -76,7 +76,7 @@ int sum_timeline_flight(struct sum_timeline *l, int64_t from, const int64_t *to,
 struct sum_span {
 	int known;
 	int64_t from, to;
-	double flow[SUM_FLOWS]; /* of it inside */
+	uint64_t flow[SUM_FLOWS]; /* of it inside */
 };
 struct sum_concurrency {
 	double peak, mean; /* NAN: not known */
@@ -136,12 +136,15 @@ struct sum_results {
 	const struct tr_metric *metric[SUM_LATENCIES];
 	struct sum_total_of totals[SUM_TOTALS];
 	struct sum_differ in_differ, out_differ;
-	uint64_t spread; /* output tokens whose events are known only in number */
-	int has_out;     /* output tokens were seen to arrive */
+	uint64_t spread;  /* output tokens whose events are known only in number */
+	int has_out;      /* output tokens were seen to arrive */
+	uint64_t damaged; /* values that cannot be: left out */
 	struct sum_extent due, sent, end;
 	struct sum_timeline timeline;
 	struct sum_run_times times; /* once finished */
 };
+/* 0: what succeeded has no such latency, so what did not says nothing beside it. */
+int sum_results_has_lost(const struct sum_results *r, enum sum_latency which);
 int sum_results_new(struct sum_results **r, struct tr_err *err);
 void sum_results_free(struct sum_results *r);
 int sum_is_result(const struct tr_rec *rec);

@@ -23,6 +23,10 @@ static void thin(struct rep_json *j, uint64_t n)
 static void lost(struct rep_json *j, const struct sum *s, enum sum_latency which)
 {
 	struct sum_figures f = sum_results_lost(s->results, which, s->method);
+	if (!sum_results_has_lost(s->results, which)) {
+		rep_null(j, "with_failures");
+		return;
+	}
 	rep_open(j, "with_failures", '{');
 	rep_u64(j, "count", f.m.count + f.m.infinite);
 	rep_u64(j, "infinite", f.m.infinite);
@@ -129,14 +133,14 @@ static void span(struct rep_json *j, const struct sum_results *r, enum sum_span_
 		return;
 	}
 	double seconds = sum_span_seconds(s), each = seconds > 0 ? 1 / seconds : NAN;
-	double out = r->has_out ? s->flow[SUM_FLOW_OUT] : NAN;
-	double in = r->totals[SUM_T_IN].n ? s->flow[SUM_FLOW_IN] : NAN;
+	double out = r->has_out ? (double)s->flow[SUM_FLOW_OUT] : NAN;
+	double in = r->totals[SUM_T_IN].n ? (double)s->flow[SUM_FLOW_IN] : NAN;
 	rep_open(j, sum_spans[kind].key, '{');
 	rep_cstr(j, "definition", sum_spans[kind].definition);
 	rep_num(j, "start_s", (double)s->from / 1e9);
 	rep_num(j, "end_s", (double)s->to / 1e9);
-	rep_num(j, "requests", s->flow[SUM_OK]);
-	rep_num(j, "requests_per_s", s->flow[SUM_OK] * each);
+	rep_u64(j, "requests", s->flow[SUM_OK]);
+	rep_num(j, "requests_per_s", (double)s->flow[SUM_OK] * each);
 	rep_num(j, "output_tokens", out);
 	rep_num(j, "output_tokens_per_s", out * each);
 	rep_num(j, "input_tokens_per_s", in * each);
@@ -160,6 +164,7 @@ static void times(struct rep_json *j, const struct sum_results *r)
 void sum_json_results(struct rep_json *j, const struct sum *s)
 {
 	const struct sum_results *r = s->results;
+	rep_u64(j, "runs", s->runs);
 	requests(j, r);
 	rep_open(j, "rate", '{');
 	rep_num(j, "offered_per_s", sum_extent_rate(&r->due));

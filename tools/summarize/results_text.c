@@ -50,9 +50,12 @@ static void end_list(const struct list *l)
 
 /* --- requests ----------------------------------------------------------------------------------- */
 
-static void requests(const struct sum_results *r)
+static void requests(const struct sum *s)
 {
+	const struct sum_results *r = s->results;
 	char a[REP_TEXT];
+	if (s->runs > 1)
+		printf("%u runs laid over each other: rates, windows and in flight add up\n", s->runs);
 	struct list all = {"requests", 0}, errors = {"errors", 0}, http = {"http", 0}, rate = {"rate", 0};
 	item(&all, "%s offered", rep_thousands(r->offered, a));
 	item(&all, "%s ok", rep_thousands(r->ok, a));
@@ -119,7 +122,7 @@ static void latency(const struct sum *s, enum sum_latency which, struct marks *m
 	struct sum_figures f = sum_results_read(r, which, s->method);
 	row(sum_latencies[which].dist.label, &f, f.m.count, f.m.mean, f.m.count ? (double)f.m.max : NAN,
 	    marks);
-	if ((which != SUM_TTFT && which != SUM_E2E) || r->ok == r->offered)
+	if ((which != SUM_TTFT && which != SUM_E2E) || r->ok == r->offered || !sum_results_has_lost(r, which))
 		return;
 	f = sum_results_lost(r, which, s->method);
 	row("  failed as inf", &f, f.m.count + f.m.infinite, INFINITY, INFINITY, marks);
@@ -162,10 +165,13 @@ static void spans(const struct sum_results *r)
 		double seconds = s->known ? sum_span_seconds(s) : 0, each = seconds > 0 ? 1 / seconds : NAN;
 		printf("%-8s%7s", sum_spans[i].key, rep_short(s->known ? (double)s->from / 1e9 : NAN, t));
 		printf("%8s", rep_short(s->known ? (double)s->to / 1e9 : NAN, t));
-		printf("  %7s", rep_short(s->flow[SUM_OK] * each, t));
-		printf("  %8s", rep_short(r->has_out ? s->flow[SUM_FLOW_OUT] * each : NAN, t));
-		printf("  %8s", rep_short(r->totals[SUM_T_IN].n ? s->flow[SUM_FLOW_IN] * each : NAN, t));
-		printf("  %s\n", sum_spans[i].definition);
+		printf("  %7s", rep_short((double)s->flow[SUM_OK] * each, t));
+		printf("  %8s", rep_short(r->has_out ? (double)s->flow[SUM_FLOW_OUT] * each : NAN, t));
+		printf("  %8s",
+		       rep_short(r->totals[SUM_T_IN].n ? (double)s->flow[SUM_FLOW_IN] * each : NAN, t));
+		printf("  %s\n", s->known || i != SUM_STEADY
+		                     ? sum_spans[i].definition
+		                     : "none of a tenth of arrival with 30 requests sent");
 	}
 }
 
@@ -268,7 +274,7 @@ void sum_text_results(const struct sum *s, const char *bold, const char *normal)
 {
 	strong = bold;
 	plain = normal;
-	requests(s->results);
+	requests(s);
 	latencies(s);
 	spans(s->results);
 	connections(s->results);

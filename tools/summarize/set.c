@@ -43,10 +43,18 @@ void sum_set_arrival(struct sum_set *s, int64_t t)
 		s->last = t;
 }
 
+int sum_set_add(struct sum_set *s, enum sum_dist to, uint64_t v, struct tr_err *err)
+{
+	if (v <= INT64_MAX)
+		return tr_dist_add(s->d[to], v, err);
+	s->damaged++;
+	return 0;
+}
+
 int sum_set_gap(struct sum_set *s, int64_t t, struct tr_err *err)
 {
-	int e = s->in_order && !s->sealed ? tr_dist_add(s->d[SUM_GAP], (uint64_t)t - (uint64_t)s->before, err)
-	                                  : 0;
+	uint64_t gap = (uint64_t)t - (uint64_t)s->before;
+	int e = s->in_order && !s->sealed ? sum_set_add(s, SUM_GAP, gap, err) : 0;
 	s->in_order = 1;
 	s->before = t;
 	return e;

@@ -53,6 +53,7 @@ struct sum_figures { /* what is printed of a distribution */
 struct sum_set {
 	uint64_t records;
 	uint64_t arrivals;            /* records that have one */
+	uint64_t damaged;             /* values above 2^63 - 1, which are no values */
 	int64_t first, last;          /* smallest and largest arrival */
 	int in_order;                 /* before is set */
 	int64_t before;               /* the arrival before, in order */
@@ -63,6 +64,7 @@ struct sum_set {
 int sum_set_init(struct sum_set *s, struct tr_dist_budget *budget, struct tr_err *err);
 void sum_set_free(struct sum_set *s);
 void sum_set_arrival(struct sum_set *s, int64_t t);
+int sum_set_add(struct sum_set *s, enum sum_dist to, uint64_t v, struct tr_err *err);
 /* t comes in order: the gap before it. */
 int sum_set_gap(struct sum_set *s, int64_t t, struct tr_err *err);
 /* Nothing will be added any more: keep the figures, give back the memory. */
@@ -211,6 +213,7 @@ struct sum {
 	int64_t origin_ns;
 	int64_t shift; /* added to the arrivals of the current input */
 	unsigned nsources, ninputs;
+	unsigned runs, last_run; /* inputs with results, and the number of the last such */
 	struct sum_source *sources;
 };
 int sum_init(struct sum *s, const struct sum_by *by, enum tr_percentile method, struct tr_err *err);
@@ -222,6 +225,8 @@ int sum_input_end(struct sum *s, const struct tr_head *head, const struct tr_tai
                   const char *state, struct tr_err *err);
 /* After the last input: empty the ring. */
 int sum_finish(struct sum *s, struct tr_err *err);
+/* Values that cannot be, and are in no figure. */
+uint64_t sum_damaged(const struct sum *s);
 
 /* --- reports, to stdout --------------------------------------------------------------------------- */
 

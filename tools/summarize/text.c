@@ -91,7 +91,9 @@ static void others(const struct sum *s)
 	char a[REP_TEXT], b[REP_TEXT];
 	if (s->skipped)
 		printf("%s rows were skipped\n", rep_thousands(s->skipped, a));
-	if (s->series || s->events)
+	if (sum_damaged(s))
+		printf("%s values are impossible and were left out\n", rep_thousands(sum_damaged(s), a));
+	if (s->series || (s->events && !s->results))
 		printf("%s series points, %s events\n", rep_thousands(s->series, a),
 		       rep_thousands(s->events, b));
 }
@@ -108,16 +110,19 @@ static void distributions(const struct sum *s)
 {
 	static const unsigned shown[] = {1, 3, 5, 7, 8}; /* of sum_percentiles */
 	enum { SHOWN = sizeof(shown) / sizeof(shown[0]) };
+	const int width = s->results ? 11 : 9;
 	double error = 0;
 	char text[REP_TEXT];
-	printf("\n%s            mean     sd     cv    min", strong);
+	if (s->results)
+		printf("\n%sas the trace has it, before --speed%s", strong, plain);
+	printf("\n%s%*s   mean     sd     cv    min", strong, width, "");
 	for (unsigned i = 0; i < SHOWN; i++)
 		printf(" %6s", shown[i] == 8 ? "p99.9" : sum_percentiles[shown[i]].key);
 	printf("    max%s\n", plain);
 	for (unsigned d = 0; d < SUM_DISTS; d++) {
 		struct sum_figures f = sum_set_read(&s->all, d, s->method);
 		int any = f.m.count > 0;
-		printf("%-9s", sum_dists[d].label);
+		printf("%-*s", width, s->results && d == SUM_GAP ? "arrival gap" : sum_dists[d].label);
 		cell(d, f.m.mean);
 		cell(d, f.m.sd);
 		printf(" %6s", rep_short(f.m.cv, text));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * A run over time. Tokens and requests are counted in bins that double when the span outgrows them; a window
- * takes its share of a bin that it cuts. How many requests were in flight is exact as long as each one's
+ * has the bins of its edges whole. How many requests were in flight is exact as long as each one's
  * stamps can be kept, and comes from the bins after that.
  */
 #include "tools/summarize/results.h"
@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FIRST_SHIFT = 10, FIRST_CAP = 1024 };
+enum { FIRST_SHIFT = 10, FIRST_CAP = 1024, STEADY_PART = 10, STEADY_SENT = 30 };
 
 const struct sum_span_info sum_spans[SUM_SPANS] = {
     [SUM_WHOLE] = {"whole", "first due to last end"},
@@ -231,26 +231,27 @@ double sum_span_seconds(const struct sum_span *s)
 	return (double)length(s->from, s->to) / 1e9;
 }
 
-/* The share of a bin that lies in the span, when what it holds is spread evenly over it. */
-static double share(const struct sum_timeline *l, int64_t number, const struct sum_span *s)
+/* What lies in the bins of the window, those of its two edges whole: a stamp that makes an edge is in the
+ * window, and so is what came with it. */
+static void fill(const struct sum_timeline *l, struct sum_span *s, int64_t last)
 {
-	__int128 start = start_of(l, number);
-	int64_t low = start > l->extent.first ? (int64_t)start : l->extent.first, high = end_of(l, number);
-	if (s->from <= low && high <= s->to)
-		return 1;
-	int64_t from = low > s->from ? low : s->from, to = least(high, s->to);
-	return from < to ? (double)length(from, to) / (double)length(low, high) : 0;
+	int64_t from = s->from > l->extent.first ? s->from : l->extent.first,
+	        to = least(last, l->extent.last);
+	if (!s->known || l->extent.n == 0 || from > to)
+		return;
+	for (int64_t i = from >> l->shift; i <= to >> l->shift; i++)
+		for (unsigned f = 0; f < SUM_FLOWS; f++)
+			s->flow[f] += l->bins[(uint64_t)i % SUM_RUN_BINS][f];
 }
 
-static void fill(struct sum_timeline *l, struct sum_span *s)
+/* A short stretch of a run with few requests in flight says nothing of a steady state. */
+static void judge_steady(struct sum_run_times *out)
 {
-	if (!s->known || l->extent.n == 0)
-		return;
-	for (int64_t i = l->extent.first >> l->shift; i <= l->extent.last >> l->shift; i++) {
-		double part = share(l, i, s);
-		for (unsigned f = 0; f < SUM_FLOWS && part > 0; f++)
-			s->flow[f] += part * (double)bin(l, i)[f];
-	}
+	const struct sum_span *a = &out->spans[SUM_ARRIVAL];
+	struct sum_span *s = &out->spans[SUM_STEADY];
+	if ((unsigned __int128)length(s->from, s->to) * STEADY_PART < length(a->from, a->to) ||
+	    s->flow[SUM_SENT] < STEADY_SENT)
+		*s = (struct sum_span){0};
 }
 
 static int ascending(const void *x, const void *y)
@@ -272,6 +273,9 @@ void sum_timeline_read(struct sum_timeline *l, const struct sum_extent *due, con
 	out->spans[SUM_ARRIVAL] = (struct sum_span){due->n > 0, due->first, due->last, {0}};
 	out->in_flight.peak = peak(l);
 	steady(l, out);
-	for (unsigned i = 0; i < SUM_SPANS; i++)
-		fill(l, &out->spans[i]);
+	fill(l, &out->spans[SUM_WHOLE], out->spans[SUM_WHOLE].to);
+	fill(l, &out->spans[SUM_ARRIVAL], out->spans[SUM_ARRIVAL].to);
+	/* from bins it ends where the next bin begins */
+	fill(l, &out->spans[SUM_STEADY], out->spans[SUM_STEADY].to - l->many);
+	judge_steady(out);
 }
