@@ -198,6 +198,7 @@ for i in range(int(sys.argv[1])):
 		awk -v n=$n 'BEGIN { print "due_ns,sent_ns,end_ns,status"
 			for (i = 0; i < n; i++) printf "%.0f,%.0f,%.0f,ok\n", i * 1000000, i * 1000000, i * 1000000 + 200000000 }' |
 			trace-summarize -F csv --json >r.json
+		is 'd["runs"]' 1 # of many blocks
 		is 'd["concurrency"]["approximate"], 199 <= d["concurrency"]["peak"] <= 201, abs(d["concurrency"]["mean"] - 200) < 0.5' \
 			"[$([ $n = 131072 ] && echo false || echo true), true, true]"
 		is 'abs(d["windows"]["steady"]["start_s"] - 0.1) < 0.04, d["windows"]["steady"]["end_s"]' "[true, 131.07$((n - 131071))]"
