@@ -515,7 +515,7 @@ def no_stream(t):
     r, (q,) = bodies([(0, 20, 5)], "--no-probe", "--model", "m", "--no-stream")
     t.equal(without(q.json(), "messages"), dict(without(FORCED, "stream_options"), stream=False, model="m"), "members")
     x = r.record(0)
-    t.equal((x["status"], x["seen_out_tokens"], x["event_tokens"]), ("ok", 5, [5]), "end")
+    t.equal((x["status"], x["seen_out_tokens"], "event_tokens" in x), ("ok", 5, False), "end")
 
 
 @case("requests: --force-output off asks for a maximum alone")
