@@ -208,16 +208,17 @@ refused() { # message, options
 
 # Stopped when it has certainly begun: what came out until then is whole, and says so.
 interrupt() { # signal, status
-	local status=0 pid first
+	local status=0 pid head record
 	mkfifo pipe
 	# A background job ignores SIGINT unless told not to.
 	# shellcheck disable=SC2086
 	env --default-signal=INT,TERM trace-synth $laws --requests 1000G -f jsonl >pipe &
 	pid=$!
 	exec 9<pipe
-	read -r first <&9
+	read -r head <&9
+	read -r record <&9 # the head comes before anything has been made
 	kill -"$1" $pid
-	{ echo "$first" && cat <&9; } >cut.jsonl
+	{ printf '%s\n' "$head" "$record" && cat <&9; } >cut.jsonl
 	exec 9<&-
 	wait $pid || status=$?
 	rm pipe
