@@ -66,6 +66,10 @@ void cli_warn_err(const struct cli_tool *tool, const struct tr_err *err);
  * up unfinished outputs first. */
 int cli_fail(const struct cli_tool *tool, const struct tr_err *err);
 
+/* The value of an option does not do: fills err for cli_fail, returns -TR_EUSAGE. value NULL: not to be
+ * shown. */
+int cli_bad_option(struct tr_err *err, const char *option, const char *value, const char *why);
+
 /* First SIGINT, SIGTERM or SIGHUP sets the flag, a second one kills. cli_interrupted() = signal number or 0.
  */
 void cli_catch_signals(void);

@@ -75,6 +75,15 @@ static int die_of_sigpipe(void)
 	return tr_code_exit(TR_EPIPE);
 }
 
+int cli_bad_option(struct tr_err *err, const char *option, const char *value, const char *why)
+{
+	tr_fail(err, TR_EUSAGE, "%s", why);
+	tr_err_field(err, option, strlen(option));
+	if (value)
+		tr_err_value(err, value, strlen(value));
+	return -TR_EUSAGE;
+}
+
 int cli_fail(const struct cli_tool *tool, const struct tr_err *err)
 {
 	if (err->code == TR_EPIPE)

@@ -371,13 +371,6 @@ static int take_input(struct job *job, const char *path, struct tr_err *err)
 	return rc;
 }
 
-static int usage_error(struct tr_err *err, const char *option, const char *why)
-{
-	tr_fail(err, TR_EUSAGE, "%s", why);
-	tr_err_field(err, option, strlen(option));
-	return -TR_EUSAGE;
-}
-
 static int check_options(struct job *job, struct tr_err *err)
 {
 	const struct tr_format *csv = tr_format_find("csv");
@@ -385,13 +378,13 @@ static int check_options(struct job *job, struct tr_err *err)
 	const char *d = opt.delimiter;
 
 	if (opt.columns && to != csv)
-		return usage_error(err, "--columns", "the output is not csv");
+		return cli_bad_option(err, "--columns", NULL, "the output is not csv");
 	if ((opt.map || d) && opt.input_format && opt.input_format != csv)
-		return usage_error(err, opt.map ? "--map" : "--delimiter", "the input is not csv");
+		return cli_bad_option(err, opt.map ? "--map" : "--delimiter", NULL, "the input is not csv");
 	if (d && strcmp(d, "tab") == 0)
 		d = "\t";
 	if (d && (strlen(d) != 1 || strchr("\"\r\n", *d)))
-		return usage_error(err, "--delimiter", "not one character");
+		return cli_bad_option(err, "--delimiter", NULL, "not one character");
 	job->read = (struct tr_read_opts){.map = opt.map,
 	                                  .delimiter = d ? *d : 0,
 	                                  .skip_bad = opt.skip_bad,

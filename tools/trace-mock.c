@@ -135,22 +135,13 @@ static const struct cli_tool tool = {
     .max_files = 0,
 };
 
-static int bad(struct tr_err *err, const char *option, const char *value, const char *why)
-{
-	tr_fail(err, TR_EUSAGE, "%s", why);
-	tr_err_field(err, option, strlen(option));
-	if (value)
-		tr_err_value(err, value, strlen(value));
-	return -TR_EUSAGE;
-}
-
 static int set_delays(struct tr_err *err)
 {
 	const char *nothing = opt.m.instant ? "0" : NULL;
 	int rc;
 
 	if (opt.m.instant && (opt.ttft || opt.itl))
-		return bad(err, "--instant", NULL, "takes neither --ttft nor --itl");
+		return cli_bad_option(err, "--instant", NULL, "takes neither --ttft nor --itl");
 	rc = delay_parse(&opt.m.ttft, "--ttft", opt.ttft ? opt.ttft : nothing ? nothing : "50ms", err);
 	return rc < 0 ? rc
 	              : delay_parse(&opt.m.itl, "--itl",
@@ -177,8 +168,9 @@ static int set_key(struct tr_err *err)
 	if (!opt.key_name)
 		return 0;
 	opt.m.key = getenv(opt.key_name);
-	return opt.m.key && *opt.m.key ? 0
-	                               : bad(err, "--api-key-env", opt.key_name, "this variable is not set");
+	return opt.m.key && *opt.m.key
+	           ? 0
+	           : cli_bad_option(err, "--api-key-env", opt.key_name, "this variable is not set");
 }
 
 static int prepare(struct tr_err *err)
@@ -186,13 +178,13 @@ static int prepare(struct tr_err *err)
 	int rc = 0;
 
 	if (opt.m.port > 65535)
-		return bad(err, "--port", NULL, "must be 0 to 65535");
+		return cli_bad_option(err, "--port", NULL, "must be 0 to 65535");
 	if (opt.m.chunk < 1 || opt.m.chunk > 10000)
-		return bad(err, "--chunk-tokens", NULL, "must be 1 to 10000");
+		return cli_bad_option(err, "--chunk-tokens", NULL, "must be 1 to 10000");
 	if (opt.m.template_tokens > 1000000)
-		return bad(err, "--template-tokens", NULL, "must be at most 1000000");
+		return cli_bad_option(err, "--template-tokens", NULL, "must be at most 1000000");
 	if (!*opt.m.model || strlen(opt.m.model) > ASK_MODEL_MAX / 6) /* six bytes a character, escaped */
-		return bad(err, "--model", NULL, "must be 1 to 128 bytes");
+		return cli_bad_option(err, "--model", NULL, "must be 1 to 128 bytes");
 	rc = set_delays(err);
 	rc = rc < 0 ? rc : set_natural(err);
 	rc = rc < 0 ? rc : set_key(err);

@@ -259,15 +259,6 @@ static const struct cli_tool tool = {
 
 /* --- options ------------------------------------------------------------------------------- */
 
-static int bad(struct tr_err *err, const char *option, const char *value, const char *why)
-{
-	tr_fail(err, TR_EUSAGE, "%s", why);
-	tr_err_field(err, option, strlen(option));
-	if (value)
-		tr_err_value(err, value, strlen(value));
-	return -TR_EUSAGE;
-}
-
 static int check_header(const char *h, struct tr_err *err)
 {
 	/* RFC 9110, 5.6.2: what a name is made of. */
@@ -276,10 +267,10 @@ static int check_header(const char *h, struct tr_err *err)
 	size_t n = strspn(h, token);
 
 	if (n == 0 || h[n] != ':')
-		return bad(err, "--header", NULL, "not of the form 'Name: value'");
+		return cli_bad_option(err, "--header", NULL, "not of the form 'Name: value'");
 	for (const char *p = h; *p; p++)
 		if (((unsigned char)*p < 0x20 && *p != '\t') || *p == 0x7f)
-			return bad(err, "--header", NULL, "a control character in a header");
+			return cli_bad_option(err, "--header", NULL, "a control character in a header");
 	return 0;
 }
 
@@ -298,7 +289,7 @@ static int read_nonce(struct prompt_opts *p, struct tr_err *err)
 		return 0;
 	}
 	if (strspn(s, "0123456789abcdefABCDEF") != strlen(s) || strlen(s) > 16 || !*s)
-		return bad(err, "--nonce", s, "auto, off, or up to 16 hexadecimal digits");
+		return cli_bad_option(err, "--nonce", s, "auto, off, or up to 16 hexadecimal digits");
 	p->nonce = strtoull(s, &end, 16);
 	return 0;
 }
@@ -310,7 +301,7 @@ static int read_ids(struct prompt_opts *p, struct tr_err *err)
 
 	if (!dots || tr_num_u64(lo, &p->id_lo) || tr_num_u64(tr_slice_of(dots + 2), &p->id_hi) ||
 	    p->id_lo > p->id_hi || p->id_hi > INT32_MAX)
-		return bad(err, "--ids", s, "not a range of token ids such as 1000..29999");
+		return cli_bad_option(err, "--ids", s, "not a range of token ids such as 1000..29999");
 	return 0;
 }
 
@@ -320,25 +311,26 @@ static int read_key(struct transport_opts *t, struct tr_err *err)
 		return 0;
 	t->bearer = getenv(opt.key_env);
 	if (!t->bearer || !*t->bearer)
-		return bad(err, "--api-key-env", opt.key_env, "no such variable in the environment");
+		return cli_bad_option(err, "--api-key-env", opt.key_env,
+		                      "no such variable in the environment");
 	for (const char *p = t->bearer; *p; p++)
 		if ((unsigned char)*p <= 0x20 || *p == 0x7f)
-			return bad(err, "--api-key-env", opt.key_env,
-			           "the key holds blanks or control characters");
+			return cli_bad_option(err, "--api-key-env", opt.key_env,
+			                      "the key holds blanks or control characters");
 	return 0;
 }
 
 static int read_counts(struct run_opts *r, struct tr_err *err)
 {
 	if (opt.threads < 1 || opt.threads > RUN_THREADS_MAX)
-		return bad(err, "--threads", NULL, "1 to 64");
+		return cli_bad_option(err, "--threads", NULL, "1 to 64");
 	if (opt.max_inflight > 1000000)
-		return bad(err, "--max-inflight", NULL, "at most a million");
+		return cli_bad_option(err, "--max-inflight", NULL, "at most a million");
 	if (opt.connections > 100000 || opt.warmup > WARMUP_MAX)
-		return bad(err, opt.warmup > WARMUP_MAX ? "--warmup" : "--connections", NULL,
-		           "at most 100000");
+		return cli_bad_option(err, opt.warmup > WARMUP_MAX ? "--warmup" : "--connections", NULL,
+		                      "at most 100000");
 	if (opt.timeout <= 0 || opt.timeout > LONGEST_NS)
-		return bad(err, "--timeout", NULL, "more than 0 and at most a year");
+		return cli_bad_option(err, "--timeout", NULL, "more than 0 and at most a year");
 	r->threads = (unsigned)opt.threads;
 	r->max_inflight = (unsigned)opt.max_inflight;
 	r->connections = (unsigned)opt.connections;
@@ -363,10 +355,10 @@ static int read_body(struct body_opts *b, struct tr_err *err)
 	if (opt.extra) {
 		b->extra = tr_slice_of(opt.extra);
 		if (body_check_extra(b->extra, err) < 0)
-			return bad(err, "--extra-body", opt.extra, "not a JSON object");
+			return cli_bad_option(err, "--extra-body", opt.extra, "not a JSON object");
 	}
 	if (b->prompt == BODY_IDS && b->api == BODY_CHAT)
-		return bad(err, "--prompt", "ids", "token ids need --api completions");
+		return cli_bad_option(err, "--prompt", "ids", "token ids need --api completions");
 	int rc = read_nonce(&b->content, err);
 	return rc < 0 ? rc : read_ids(&b->content, err);
 }
@@ -374,7 +366,8 @@ static int read_body(struct body_opts *b, struct tr_err *err)
 static int read_transport(struct transport_opts *t, struct tr_buf *shown, struct tr_err *err)
 {
 	if (!opt.url)
-		return bad(err, "--url", NULL, "say where the server is, such as http://localhost:8000");
+		return cli_bad_option(err, "--url", NULL,
+		                      "say where the server is, such as http://localhost:8000");
 	if (transport_check_url(opt.url, shown, err) < 0 || tr_buf_char(shown, '\0') < 0) {
 		tr_err_field(err, "--url", 5);
 		return -TR_EUSAGE;
@@ -458,10 +451,11 @@ static int check_output(const struct cli_args *args, struct tr_err *err)
 	if (!opt.path || strcmp(opt.path, "-") == 0)
 		return 0;
 	if (same_file(args->nfiles ? args->files[0] : NULL, opt.path))
-		return bad(err, "-o", opt.path, "the trace and its results cannot be the same file");
+		return cli_bad_option(err, "-o", opt.path,
+		                      "the trace and its results cannot be the same file");
 	struct stat s;
 	if (!opt.force && stat(opt.path, &s) == 0 && S_ISREG(s.st_mode))
-		return bad(err, "-o", opt.path, "the file exists; --force overwrites it");
+		return cli_bad_option(err, "-o", opt.path, "the file exists; --force overwrites it");
 	return 0;
 }
 
@@ -509,8 +503,9 @@ static int run(const struct cli_args *args, struct tr_err *err)
 
 static int test_self(struct tr_err *err)
 {
-	int rc =
-	    opt.threads < 1 || opt.threads > RUN_THREADS_MAX ? bad(err, "--threads", NULL, "1 to 64") : 0;
+	int rc = opt.threads < 1 || opt.threads > RUN_THREADS_MAX
+	             ? cli_bad_option(err, "--threads", NULL, "1 to 64")
+	             : 0;
 
 	rc = rc ? rc : report_to(opt.path, err);
 	rc = rc ? rc : transport_global_start(err);
