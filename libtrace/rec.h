@@ -54,7 +54,8 @@ struct tr_list { /* borrowed */
 	X(25, source_row, struct tr_slice, STR, BYTES, "",                                                   \
 	  "the source's bytes of a row that its style does not reproduce")                                   \
 	X(26, due_ns, int64_t, I64, DELTA, "ns", "when it was due, from time zero of the replay")            \
-	X(27, dispatched_ns, int64_t, I64, DELTA, "ns", "when a connection was taken for it")                \
+	X(27, dispatched_ns, int64_t, I64, DELTA, "ns",                                                      \
+	  "when it was handed to a connection, a new one or one at hand")                                    \
 	X(28, sent_ns, int64_t, I64, DELTA, "ns", "when its last byte was handed to the kernel")             \
 	X(29, headers_ns, int64_t, I64, DELTA, "ns", "when the reply's headers were complete")               \
 	X(30, first_ns, int64_t, I64, DELTA, "ns", "when the first token arrived")                           \

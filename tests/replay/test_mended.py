@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 
-from harness import SANITIZED, Server, good
+from harness import SANITIZED, Server, chunk, event, events, good
 from harness import trace as rows
 from rig import LIMIT, S, Mock, Stream, case, check, child, main, note, path, replay, run, same, together, wait_for
 
@@ -298,6 +298,23 @@ def _():
         same([k for k in ("first_ns", "gaps_ns", "event_tokens") if k in x], [], "times of tokens in record %d" % x["id"])
         same((x["status"], x["seen_out_tokens"]), ("ok", 3 + x["id"]), "record %d" % x["id"])
     same(len(results.records), 5, "records")
+
+
+@case("streams without [DONE], and those that go on after it, succeed and are counted")
+def _():
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+    def answer(conn, request):
+        told = events(2, usage={"prompt_tokens": 20, "completion_tokens": 2}, done=request.id != "1")
+        told += [event(b"more")] * (request.id == "2")
+        conn.send(head + b"".join(map(chunk, told)) + chunk(b""))
+    with Server(answer) as server:
+        r, results = go(server, [(0.02 * i, 20, 2) for i in range(5)], *PLAIN)
+    r.need(0)
+    same(sorted(x["status"] for x in results.records), ["ok"] * 5, "statuses")
+    facts = results.event("client")
+    same((facts["no_done"], facts["after_done"]), (1, 1), "no_done, after_done")
+    check("1 streams went on after [DONE]" in r.err, r.err)
 
 
 @case("a template that is longer than the prompts is named")

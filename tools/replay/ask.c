@@ -252,8 +252,6 @@ static int ask_probe(const struct transport_opts *t, const struct body_opts *b, 
 static void learn(struct probe *p, const struct answer *a)
 {
 	p->answered = 1;
-	p->role_first = a->reply.role_first;
-	p->counted = a->reply.has_in;
 	if (!a->reply.has_in)
 		snprintf(p->note, sizeof(p->note),
 		         "the server counts no prompt tokens: input lengths are not proven");

@@ -34,8 +34,6 @@ int ask_model(const struct transport_opts *o, struct tr_buf *model, struct tr_er
 struct probe {
 	unsigned fields;          /* of body_opts.fields: those that the server took */
 	uint64_t template_tokens; /* counted beyond the words sent */
-	int counted;              /* the server counts tokens */
-	int role_first;           /* a role chunk comes before the first token */
 	int answered;             /* 0: the probe failed in a way that says nothing about fields */
 	char note[256];           /* what there is to warn of; "" = nothing */
 };

@@ -228,6 +228,8 @@ void flight_end(struct flight *f, enum outcome how)
 	if (w->s.by[f->reply.outcome]++ == 0)
 		keep_sample(w, f->reply.outcome, f->reply.message[0] ? f->reply.message : f->why);
 	w->s.resent += (unsigned)f->x.resent;
+	w->s.no_done += (unsigned)f->reply.no_done;
+	w->s.after_done += (unsigned)f->reply.after_done;
 	if (f->x.sent_ns)
 		count_times(w, f, zero);
 	for (uint32_t i = 0; i + 1 < f->reply.events; i++)

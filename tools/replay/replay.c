@@ -319,6 +319,8 @@ static char *client_facts(const struct session *s, const struct run_stats *st, u
 	cJSON_AddNumberToObject(o, "late_input", (double)st->late_input);
 	cJSON_AddNumberToObject(o, "unsorted", (double)st->unsorted);
 	cJSON_AddNumberToObject(o, "raised_lengths", (double)st->raised);
+	cJSON_AddNumberToObject(o, "no_done", (double)st->no_done);
+	cJSON_AddNumberToObject(o, "after_done", (double)st->after_done);
 	cJSON_AddNumberToObject(o, "stripped", (double)st->stripped);
 	cJSON_AddNumberToObject(o, "spilled_bytes", (double)spilled);
 	cJSON_AddNumberToObject(o, "output_behind_ms", ms((uint64_t)behind));
@@ -346,6 +348,8 @@ static void print_verdict(const struct session *s, const struct run_stats *st, e
 	if (s->o->args->quiet && v == VERDICT_VALID)
 		return;
 	print_failures(s, st);
+	if (st->after_done)
+		cli_warn(s->o->tool, "%llu streams went on after [DONE]", (unsigned long long)st->after_done);
 	if (st->raised * 100 > st->offered)
 		cli_warn(s->o->tool,
 		         "%llu requests are longer than in the trace: a length of 0, or a prompt below the "

@@ -367,6 +367,8 @@ static int add_stats(struct run_stats *to, const struct run_stats *s, struct tr_
 	to->resent += s->resent;
 	to->latest = s->latest > to->latest ? s->latest : to->latest;
 	to->stripped += s->stripped;
+	to->no_done += s->no_done;
+	to->after_done += s->after_done;
 	to->input_tokens += s->input_tokens;
 	to->output_tokens += s->output_tokens;
 	to->connections += s->connections;

@@ -41,6 +41,7 @@ struct run_stats {
 	uint64_t raised;     /* a length of 0 was raised to what can be sent */
 	uint64_t resent;
 	int64_t latest;                       /* the largest lateness, exact */
+	uint64_t no_done, after_done;         /* streams that ended without [DONE], or went on after it */
 	uint64_t stripped;                    /* records too large to keep the times of their events */
 	uint64_t input_tokens, output_tokens; /* aimed at, of what was sent */
 	uint64_t connections;
