@@ -22,7 +22,8 @@ SANFLAGS = $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-fra
 COMPILE  = $(CC) $(STD) $(WARN) $(CPPFLAGS) $(CFLAGS) $(SANFLAGS)
 LINK     = $(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS)
 LIBTRACE_LIBS = -lzstd -lz -lcrypto -lpthread -lm
-LDLIBS   = -lcsv -lcjson $(LIBTRACE_LIBS)
+TOKENIZER_LIBS = -lpcre2-8 -lutf8proc
+LDLIBS   = -lcsv -lcjson $(TOKENIZER_LIBS) $(LIBTRACE_LIBS)
 LIBS_trace-replay = -lcurl
 LIBS_trace-mock   = -levent_core
 
@@ -32,7 +33,7 @@ say = @$(if $(V),:,printf '  %-5s %s\n' $(1) $(2))
 
 objs     = $(patsubst %.c,$(O)/obj/%.o,$(sort $(1)))
 TOOLS   := $(sort $(foreach f,$(patsubst tools/%.c,%,$(wildcard tools/trace-*.c)),$(if $(word 3,$(subst -, ,$f)),,$f)))
-ARCHIVES = $(O)/libtools.a $(O)/libformats.a $(O)/libtrace.a
+ARCHIVES = $(O)/libtools.a $(O)/libformats.a $(O)/libtokenizer.a $(O)/libtrace.a
 PARTS   := $(sort $(wildcard tools/*/*.c))
 TEST_LIBS = $(O)/libparts.a $(ARCHIVES)
 TEST_LDLIBS = $(foreach t,$(TOOLS),$(LIBS_$t)) $(LDLIBS)
@@ -57,6 +58,7 @@ demo: ready ## install what is missing, build, show a first round of the tools
 
 test: ready ## install what is missing, build, run every test
 	$(Q)$(MAKE) --no-print-directory tests
+	-$(Q)scripts/vocabularies.sh $(O)/vocabularies
 	$(Q)tests/run.sh $(O)
 
 test-full: deps-full ## the tests in their long form, lint, clang, sanitizers, other machines, fuzzing
@@ -85,6 +87,7 @@ $(O)/obj/%.o: %.c $(O)/flags | $$(@D)/
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
 $(O)/libtrace.a: $(call objs,$(wildcard libtrace/*.c))
+$(O)/libtokenizer.a: $(call objs,$(wildcard libtrace/tokenizer/*.c))
 $(O)/libformats.a: $(call objs,$(wildcard formats/*.c))
 $(O)/libtools.a: $(call objs,$(filter-out tools/trace-%,$(wildcard tools/*.c))) $(O)/obj/gen/words_table.o
 $(O)/libparts.a: $(call objs,$(PARTS))

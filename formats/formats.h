@@ -9,9 +9,24 @@
 #include "libtrace/io.h"
 #include "libtrace/stream.h"
 
+struct tr_tokenizer; /* libtrace/tokenizer/tokenizer.h */
+
+/* Which turns of a conversation become records. */
+enum tr_turns { TR_TURNS_ALL, TR_TURNS_FIRST, TR_TURNS_FIRST_PAIR };
+/* Which tool's subset of a file of conversations is kept. */
+enum tr_peer { TR_PEER_NONE, TR_PEER_VLLM, TR_PEER_SGLANG, TR_PEER_AIPERF, TR_PEER_INFERENCE_PERF };
+
 struct tr_read_opts {
-	const char *map;   /* csv: arrival=COL[:unit],in=COL,... ; NULL = none */
-	char delimiter;    /* csv: 0 = found from the header */
+	const char *map; /* csv: arrival=COL[:unit],in=COL,... ; NULL = none */
+	char delimiter;  /* csv: 0 = found from the header */
+	/* Sources of text: */
+	enum tr_turns turns;
+	enum tr_peer peer;
+	int no_payload;                       /* lengths and links only */
+	const struct tr_tokenizer *tokenizer; /* counts the lengths; NULL: bytes / 4, marked `estimated`.
+	                                         Borrowed until the reader is closed. */
+	unsigned message_overhead;            /* tokens that the template adds for each message */
+	unsigned threads;                     /* beside the caller's; 0 = none */
 	uint64_t skip_bad; /* bad rows to pass over; 0 = stop at the first; UINT64_MAX = any number */
 	/* Told of every row passed over; the library does not print. May be NULL. */
 	void (*warn)(void *ctx, const struct tr_err *err);

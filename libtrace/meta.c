@@ -49,6 +49,8 @@ static const struct member tail_members[] = {
     {"last_ns", I64, TAIL(last_ns), TAIL(has_span), 0},
     {"content", HEX, TAIL(content), NO_FLAG, 0},
     {"style", OBJECT, TAIL(style), NO_FLAG, 1},
+    {"tokenizer", TEXT, TAIL(tokenizer), NO_FLAG, 1},
+    {"tokenizer_sha256", TEXT, TAIL(tokenizer_sha256), NO_FLAG, 1},
     {"verdict", TEXT, TAIL(verdict), NO_FLAG, 1},
     {"reasons", TEXT, TAIL(reasons), NO_FLAG, 1},
     {"state", TEXT, TAIL(state), NO_FLAG, 1},

@@ -42,6 +42,8 @@ struct tr_tail {
 	int64_t first_ns, last_ns; /* smallest and largest arrival */
 	uint64_t content;          /* hash of the decoded content, see trb(5) */
 	char *style;               /* JSON object: the rest of the source's style, known only at its end */
+	char *tokenizer;           /* file that the lengths were counted with; NULL: they were not */
+	char *tokenizer_sha256;    /* of that file, hex */
 	char *verdict;             /* "VALID", "SUSPECT", "VOID"; NULL for a trace */
 	char *reasons;             /* why, one line */
 	char *state;               /* "complete" or "interrupted"; a reader also says "cut" */

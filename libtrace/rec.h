@@ -46,7 +46,7 @@ struct tr_list { /* borrowed */
 	X(18, block_tail, struct tr_slice, STR, DICT, "",                                                    \
 	  "ceil: last block may be partial; floor: it is left out")                                          \
 	X(19, blocks, struct tr_list, LIST, DELTA, "", "prefix block ids")                                   \
-	X(20, payload_kind, struct tr_slice, STR, DICT, "", "messages, text, tokens or body")                \
+	X(20, payload_kind, struct tr_slice, STR, DICT, "", "messages, delta, text, tokens or body")         \
 	X(21, payload, struct tr_slice, STR, BYTES, "", "what to send")                                      \
 	X(22, answer, struct tr_slice, STR, BYTES, "", "recorded answer")                                    \
 	X(23, source_id, struct tr_slice, STR, BYTES, "", "the source's own id of the request")              \
@@ -76,7 +76,9 @@ struct tr_list { /* borrowed */
 	X(45, reused, uint64_t, U64, PLAIN, "", "1: the connection had carried a request before")            \
 	X(46, resent, uint64_t, U64, PLAIN, "", "1: the transport sent it twice")                            \
 	X(47, server_id, struct tr_slice, STR, BYTES, "", "the server's id of the request")                  \
-	X(48, worker, uint64_t, U64, PLAIN, "", "sending thread")
+	X(48, worker, uint64_t, U64, PLAIN, "", "sending thread")                                            \
+	X(49, estimated, uint64_t, U64, PLAIN, "", "1: the lengths are estimates from bytes, not counts")    \
+	X(50, turns, uint64_t, U64, PLAIN, "", "turns of the session, where the source knows")
 
 #define TR_SERIES_FIELDS(X)                                                                                  \
 	X(0, t_ns, int64_t, I64, DELTA, "ns", "when, from the trace origin")                                 \

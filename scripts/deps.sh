@@ -7,7 +7,7 @@
 set -euo pipefail
 
 has_command() { command -v "$1" >/dev/null; }
-has_header() { printf '#include <%s>\n' "$1" | cc -E - >/dev/null 2>&1; }
+has_header() { printf '#define PCRE2_CODE_UNIT_WIDTH 8\n#include <%s>\n' "$1" | cc -E - >/dev/null 2>&1; }
 has_fuzzer() {
 	local dir status=0
 	dir=$(mktemp -d)
@@ -28,6 +28,8 @@ header zlib.h zlib1g-dev
 header openssl/evp.h libssl-dev
 header curl/curl.h libcurl4-openssl-dev
 header event2/event.h libevent-dev
+header pcre2.h libpcre2-dev
+header utf8proc.h libutf8proc-dev
 header cmocka.h libcmocka-dev
 command bats bats
 command scdoc scdoc

@@ -13,6 +13,14 @@ shift
 export REPRISE_BUILD PATH="$REPRISE_BUILD/bin:$PATH" LC_ALL=C.UTF-8 PYTHONDONTWRITEBYTECODE=1
 export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
+# Public vocabularies (scripts/vocabularies.sh): tests print what they skip without them.
+for dir in "${REPRISE_VOCAB-}" "$REPRISE_BUILD/vocabularies" "$REPRISE_BUILD/../vocabularies"; do
+	if [[ -n $dir && -d $dir ]]; then
+		REPRISE_VOCAB=$(cd "$dir" && pwd)
+		export REPRISE_VOCAB
+		break
+	fi
+done
 export FILE_TIMEOUT=${FILE_TIMEOUT:-300}
 # A test that calls make gets the variables given to this one, not its job server.
 case ${MAKEFLAGS-} in

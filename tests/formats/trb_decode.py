@@ -48,6 +48,7 @@ SCHEMAS = {
         ("seen_out_tokens", U64), ("cached_tokens", U64), ("bytes_out", U64), ("bytes_in", U64),
         ("finish", STR), ("status", STR), ("http_code", U64), ("error", STR), ("connect_ns", I64),
         ("tls_ns", I64), ("reused", U64), ("resent", U64), ("server_id", STR), ("worker", U64),
+        ("estimated", U64), ("turns", U64),
     ),
     "series": (("t_ns", I64), ("name", STR), ("value", F64), ("labels", STR)),
     "event": (("t_ns", I64), ("kind", STR), ("text", STR), ("data", STR)),

@@ -6,9 +6,9 @@
 set -euo pipefail
 build=${REPRISE_BUILD:-build}
 
-echo 1..2
+echo 1..3
 n=0
-for archive in libtrace libformats; do
+for archive in libtrace libtokenizer libformats; do
 	n=$((n + 1))
 	found=$(nm --format=sysv "$build/$archive.a" |
 		awk -F'|' '{ gsub(/ /, "", $7); gsub(/ /, "", $1) } $7 ~ /^(\.data|\.bss|\.tdata|\.tbss)$/ { print $1 }')

@@ -8,7 +8,8 @@ enum { BEYOND = 65536 };
 /* Room for the clock's reading on top. */
 static const int64_t DUE_MAX = INT64_C(100) * 365 * 86400 * 1000000000;
 
-static const uint64_t OBSERVED = ~UINT64_C(0) << TR_F_due_ns | TR_BIT(source_row);
+static const uint64_t OBSERVED =
+    (((UINT64_C(2) << TR_F_worker) - 1) & (~UINT64_C(0) << TR_F_due_ns)) | TR_BIT(source_row);
 
 struct feed_row {
 	struct tr_rec rec;
