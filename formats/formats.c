@@ -43,6 +43,13 @@ const struct tr_format tr_formats[] = {
     {"azure", "Azure LLM inference traces, 2023 to 2025", NULL, tr_azure_claims, tr_azure_open,
      tr_azure_create},
     {"csv", "delimited text, see --map", ".csv", tr_csv_claims, tr_csv_open, tr_csv_create},
+    {"sharegpt", "conversations, a JSON array or lines", NULL, tr_sharegpt_claims, tr_sharegpt_open,
+     tr_sharegpt_create},
+    {"custom", "vLLM's custom prompts, JSON lines", NULL, tr_custom_claims, tr_custom_open, tr_custom_create},
+    {"openai-batch", "OpenAI batch requests, JSON lines", NULL, tr_batch_claims, tr_batch_open,
+     tr_batch_create},
+    {"spec-bench", "Spec-Bench questions, JSON lines", NULL, tr_spec_claims, tr_spec_open, tr_spec_create},
+    {"aibrix", "AIBrix workloads with prompts, JSON lines", NULL, tr_aibrix_claims, tr_aibrix_open, NULL},
     {NULL, NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -80,5 +80,24 @@ int tr_csv_claims(struct tr_slice first_bytes);
 int tr_csv_open(struct tr_reader **r, struct tr_in *in, const struct tr_read_opts *o, struct tr_err *err);
 int tr_csv_create(struct tr_writer **w, struct tr_out *out, const struct tr_head *head,
                   const struct tr_write_opts *o, struct tr_err *err);
+int tr_sharegpt_claims(struct tr_slice first_bytes);
+int tr_sharegpt_open(struct tr_reader **r, struct tr_in *in, const struct tr_read_opts *o,
+                     struct tr_err *err);
+int tr_sharegpt_create(struct tr_writer **w, struct tr_out *out, const struct tr_head *head,
+                       const struct tr_write_opts *o, struct tr_err *err);
+int tr_custom_claims(struct tr_slice first_bytes);
+int tr_custom_open(struct tr_reader **r, struct tr_in *in, const struct tr_read_opts *o, struct tr_err *err);
+int tr_custom_create(struct tr_writer **w, struct tr_out *out, const struct tr_head *head,
+                     const struct tr_write_opts *o, struct tr_err *err);
+int tr_batch_claims(struct tr_slice first_bytes);
+int tr_batch_open(struct tr_reader **r, struct tr_in *in, const struct tr_read_opts *o, struct tr_err *err);
+int tr_batch_create(struct tr_writer **w, struct tr_out *out, const struct tr_head *head,
+                    const struct tr_write_opts *o, struct tr_err *err);
+int tr_spec_claims(struct tr_slice first_bytes);
+int tr_spec_open(struct tr_reader **r, struct tr_in *in, const struct tr_read_opts *o, struct tr_err *err);
+int tr_spec_create(struct tr_writer **w, struct tr_out *out, const struct tr_head *head,
+                   const struct tr_write_opts *o, struct tr_err *err);
+int tr_aibrix_claims(struct tr_slice first_bytes);
+int tr_aibrix_open(struct tr_reader **r, struct tr_in *in, const struct tr_read_opts *o, struct tr_err *err);
 
 #endif

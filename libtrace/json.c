@@ -5,6 +5,7 @@
 #include "libtrace/json.h"
 
 #include "libtrace/err.h"
+#include "libtrace/scan.h"
 
 #include <string.h>
 
@@ -46,21 +47,19 @@ static int string(struct tr_json *j)
 {
 	size_t i = j->pos + 1;
 	j->escaped = 0;
-	for (; i < j->n; i++) {
-		unsigned char c = (unsigned char)j->p[i];
-		if (c == '"') {
+	while ((i = tr_scan_string(j->p, i, j->n)) < j->n) {
+		if (j->p[i] == '"') {
 			j->s = (struct tr_slice){j->p + j->pos + 1, i - j->pos - 1};
 			j->pos = i + 1;
 			return 0;
 		}
-		if (c == '\\') {
-			j->escaped = 1;
-			i++;
-		} else if (c < 0x20) {
+		if (j->p[i] != '\\') {
 			j->pos = i;
 			fail(j, "control character in a string");
 			return -TR_EDATA;
 		}
+		j->escaped = 1;
+		i += j->n - i < 2 ? 1 : 2;
 	}
 	fail(j, "string without an end");
 	return -TR_EDATA;
@@ -288,6 +287,34 @@ int tr_json_unescape(struct tr_slice raw, unsigned flags, struct tr_buf *b)
 	return rc < 0 ? rc : 0;
 }
 
+size_t tr_json_unescaped(struct tr_slice raw)
+{
+	size_t n = 0, i = 0;
+	unsigned cp, low;
+	while (i < raw.n) {
+		const char *stop = memchr(raw.p + i, '\\', raw.n - i);
+		size_t plain = stop ? (size_t)(stop - raw.p) - i : raw.n - i;
+		n += plain;
+		i += plain;
+		if (!stop)
+			break;
+		i += 2;
+		if (i > raw.n || raw.p[i - 1] != 'u' || hex4(raw, i, &cp) < 0) {
+			n++;
+			continue;
+		}
+		i += 4;
+		if (cp >= 0xd800 && cp < 0xdc00 && i + 6 <= raw.n && raw.p[i] == '\\' &&
+		    raw.p[i + 1] == 'u' && hex4(raw, i + 2, &low) == 0 && low >= 0xdc00 && low < 0xe000) {
+			i += 6;
+			n += 4;
+		} else {
+			n += cp < 0x80 ? 1 : cp < 0x800 ? 2 : 3;
+		}
+	}
+	return n;
+}
+
 /* Length of the valid UTF-8 sequence at p, 0 when there is none (overlong forms, surrogates and values above
  * 10FFFF are not valid). Unicode 15, table 3-7. */
 static size_t valid(const unsigned char *p, size_t n)
@@ -350,8 +377,14 @@ int tr_json_quote(struct tr_buf *b, struct tr_slice s)
 int tr_json_utf8(struct tr_slice s)
 {
 	const unsigned char *p = (const unsigned char *)s.p;
-	for (size_t i = 0; i < s.n;) {
-		size_t step = p[i] < 0x80 ? 1 : valid(p + i, s.n - i);
+	for (size_t i = 0; (i = tr_scan_ascii(s.p, i, s.n)) < s.n;) {
+		/* Most of the world's text outside ASCII: three bytes of the plain ranges. */
+		while (s.n - i >= 3 && p[i] >= 0xe1 && p[i] <= 0xec && (p[i + 1] & 0xc0) == 0x80 &&
+		       (p[i + 2] & 0xc0) == 0x80)
+			i += 3;
+		if (i == s.n || p[i] < 0x80)
+			continue;
+		size_t step = valid(p + i, s.n - i);
 		if (step == 0)
 			return 0;
 		i += step;

@@ -3,15 +3,19 @@
  * trace-convert: any format to any format. One input goes through block by block, as it is; further inputs
  * follow it with new ids and, where wall time is known, arrivals on the first one's time scale.
  */
+#include "libtrace/pool.h"
 #include "tools/cli.h"
+#include "tools/convert/convert.h"
 #include <stdlib.h>
 #include <string.h>
 
 static struct {
 	const char *path, *map, *delimiter, *columns;
 	const struct tr_format *format, *input_format;
-	uint64_t skip_bad;
-} opt;
+	uint64_t skip_bad, overhead, threads, seed;
+	const char *tokenizer, *arrivals, *think, *verify;
+	int turns, peer, no_payload, text, count_only, special;
+} opt = {.overhead = 5, .threads = UINT64_MAX, .seed = 1};
 
 static struct cli_option options[] = {
     {.name = "output",
@@ -51,12 +55,80 @@ static struct cli_option options[] = {
      .arg = "LIST",
      .help = "Fields of a csv output, comma separated; others are left out. Default: those of the first "
              "records."},
+    {.name = "tokenizer",
+     .type = CLI_STRING,
+     .to = &opt.tokenizer,
+     .arg = "FILE",
+     .help = "tokenizer.json or tiktoken file that texts are counted with. Default: bytes / 4, marked as "
+             "estimated."},
+    {.name = "turns",
+     .type = CLI_CHOICE,
+     .to = &opt.turns,
+     .choices = "all|first|first-pair",
+     .arg = "WHICH",
+     .help = "Records of a conversation: all turns, the first, or the first two messages whoever speaks."},
+    {.name = "peer-filter",
+     .type = CLI_CHOICE,
+     .to = &opt.peer,
+     .choices = "none|vllm|sglang|aiperf|inference-perf",
+     .arg = "TOOL",
+     .help = "Keep of a sharegpt input what that tool keeps, by its own rule. Needs --tokenizer."},
+    {.name = "no-payload",
+     .type = CLI_FLAG,
+     .to = &opt.no_payload,
+     .help = "Lengths and links of texts, without the texts."},
+    {.name = "message-overhead",
+     .type = CLI_U64,
+     .to = &opt.overhead,
+     .arg = "N",
+     .help = "Tokens that the chat template adds for each message of a history. Default: 5, as ChatML, "
+             "Llama 3 and "
+             "Gemma add."},
+    {.name = "text",
+     .type = CLI_CHOICE,
+     .to = &opt.text,
+     .choices = "none|words",
+     .arg = "KIND",
+     .help = "words: texts of exact lengths for a trace without, of words that are one token each."},
+    {.name = "arrivals",
+     .type = CLI_STRING,
+     .to = &opt.arrivals,
+     .arg = "LAW",
+     .help = "When sessions of an input without times begin: constant:RATE or poisson:RATE."},
+    {.name = "think",
+     .type = CLI_STRING,
+     .to = &opt.think,
+     .arg = "TIME",
+     .help = "With --arrivals, time between the turns of a session: T, or exponential:T by its mean."},
+    {.name = "seed",
+     .type = CLI_U64,
+     .to = &opt.seed,
+     .arg = "N",
+     .help = "Seed of --arrivals and --text. Default: 1."},
+    {.name = "count-only",
+     .type = CLI_FLAG,
+     .to = &opt.count_only,
+     .help = "Print the number of tokens of each line of the inputs, nothing else."},
+    {.name = "special",
+     .type = CLI_FLAG,
+     .to = &opt.special,
+     .help = "With --count-only: with the special tokens that the tokenizer puts round a text."},
+    {.name = "threads",
+     .type = CLI_U64,
+     .to = &opt.threads,
+     .arg = "N",
+     .help = "Threads that count, 0 to 16. Default: as many as there are other processors, at most 8."},
+    {.name = "verify-dataset",
+     .type = CLI_STRING,
+     .to = &opt.verify,
+     .arg = "NAME",
+     .help = "Hold the input against what is known of a published data set: checksum, rows, sums."},
     {.name = "skip-bad",
      .type = CLI_SKIP_BAD,
      .to = &opt.skip_bad,
      .arg = "N",
-     .help = "Report bad rows of azure and csv inputs and go on, at most N times. Without N: any number of "
-             "times."},
+     .help = "Report bad rows or objects of foreign inputs and go on, at most N times. Without N: any number "
+             "of times."},
     {.name = NULL},
 };
 
@@ -68,7 +140,9 @@ static const struct cli_tool tool = {
               "  trace-convert azure.csv -o azure.trb\n"
               "  trace-convert azure.trb -f azure > azure.csv\n"
               "  trace-convert --map 'arrival=Timestamp:s,in=Request tokens,out=Response tokens' \\\n"
-              "      burst.csv -o burst.trb\n",
+              "      burst.csv -o burst.trb\n"
+              "  trace-convert --tokenizer tokenizer.json --arrivals poisson:2/s sharegpt.json -o chat.trb\n"
+              "  trace-convert -f sharegpt --text words azure.csv > azure.json\n",
     .options = options,
     .max_files = -1,
 };
@@ -83,6 +157,9 @@ struct job {
 	int read_failed;  /* the error at hand came from an input */
 	int ended;        /* the input at hand was read to its end, or to its error */
 	int cut;          /* status to exit with: an input ended early */
+	struct tr_tokenizer *tokenizer;
+	struct arrivals arrivals;
+	struct word_texts words;
 };
 
 /* --- the head ---------------------------------------------------------------------------- */
@@ -128,6 +205,10 @@ static int make_head(struct job *job, const struct tr_head *from, struct tr_err 
 		rc = tr_meta_set(&h->options, job->args->line, err);
 	if (rc == 0 && job->args->nfiles > 1)
 		rc = tr_meta_set(&h->order, "file", err);
+	if (job->arrivals.on || job->words.on) {
+		h->has_seed = 1;
+		h->seed = opt.seed;
+	}
 	return rc;
 }
 
@@ -183,6 +264,11 @@ static int merge_tail(struct job *job, const struct tr_tail *from, int first, st
 	}
 	if (rc == 0 && job->args->nfiles > 1)
 		rc = tr_meta_set(&to->style, NULL, err); /* the end of one file is not the end of all */
+	if (rc == 0 && job->words.on && job->tokenizer) {
+		rc = tr_meta_set(&to->tokenizer, tr_tokenizer_name(job->tokenizer), err);
+		rc = rc < 0 ? rc
+		            : tr_meta_set(&to->tokenizer_sha256, tr_tokenizer_sha256(job->tokenizer), err);
+	}
 	if (rc == 0 && !whole)
 		rc = tr_meta_set(&to->state, "interrupted", err);
 	return rc;
@@ -229,6 +315,8 @@ static int put_request(struct job *job, struct tr_rec *rec, const struct change 
 		job->next_id = rec->id + 1;
 	if (change->other_style)
 		rec->mask &= ~TR_BIT(source_row);
+	rc = rc < 0 ? rc : arrivals_apply(&job->arrivals, rec, err);
+	rc = rc < 0 ? rc : word_texts_apply(&job->words, rec, err);
 	if (rc == 0 && TR_HAS(rec, preds)) {
 		size_t n = rec->preds.n;
 
@@ -314,7 +402,7 @@ static int copy(struct job *job, struct tr_reader *r, int first, struct tr_err *
 		if (rc <= 0)
 			break;
 		job->records += b->rows;
-		if (first) {
+		if (first && !job->arrivals.on && !job->words.on) {
 			note_ids(job, b);
 			rc = tr_writer_block(job->w, b, err);
 		} else {
@@ -385,12 +473,52 @@ static int check_options(struct job *job, struct tr_err *err)
 		d = "\t";
 	if (d && (strlen(d) != 1 || strchr("\"\r\n", *d)))
 		return cli_bad_option(err, "--delimiter", NULL, "not one character");
+	if (opt.threads == UINT64_MAX)
+		opt.threads = tr_pool_spare_processors();
+	if (opt.threads > TR_POOL_THREADS)
+		return cli_bad_option(err, "--threads", NULL, "more than 16");
+	if (opt.overhead > 1000)
+		return cli_bad_option(err, "--message-overhead", NULL, "more than 1000");
+	if (opt.peer && !opt.tokenizer)
+		return cli_bad_option(err, "--peer-filter", NULL,
+		                      "needs --tokenizer: these rules count tokens");
+	if (opt.think && !opt.arrivals)
+		return cli_bad_option(err, "--think", NULL, "goes with --arrivals");
+	if (opt.special && !opt.count_only)
+		return cli_bad_option(err, "--special", NULL, "goes with --count-only");
 	job->read = (struct tr_read_opts){.map = opt.map,
 	                                  .delimiter = d ? *d : 0,
+	                                  .turns = (enum tr_turns)opt.turns,
+	                                  .peer = (enum tr_peer)opt.peer,
+	                                  .no_payload = opt.no_payload,
+	                                  .message_overhead = (unsigned)opt.overhead,
+	                                  .threads = (unsigned)opt.threads,
 	                                  .skip_bad = opt.skip_bad,
 	                                  .warn = cli_on_warning,
 	                                  .warn_ctx = (void *)&tool};
 	return 0;
+}
+
+/* What options name is made ready. */
+static int prepare(struct job *job, struct tr_err *err)
+{
+	int rc = check_options(job, err);
+
+	if (rc == 0 && opt.tokenizer)
+		rc = tr_tokenizer_open(&job->tokenizer, opt.tokenizer, err);
+	job->read.tokenizer = job->tokenizer;
+	if (rc == 0 && opt.arrivals)
+		rc = arrivals_init(&job->arrivals, opt.arrivals, opt.think, opt.seed, err);
+	if (rc == 0 && opt.text)
+		rc = word_texts_init(&job->words, job->tokenizer, opt.seed, err);
+	return rc;
+}
+
+static void clean(struct job *job)
+{
+	tr_head_free(&job->head);
+	word_texts_free(&job->words);
+	tr_tokenizer_free(job->tokenizer);
 }
 
 int main(int argc, char **argv)
@@ -407,8 +535,15 @@ int main(int argc, char **argv)
 		args.nfiles = 1;
 	}
 	tr_err_clear(&err);
-	if (check_options(&job, &err) < 0)
+	if (opt.verify)
+		return verify_dataset(&tool, opt.verify, args.files[0]);
+	if (prepare(&job, &err) < 0)
 		return cli_fail(&tool, &err);
+	if (opt.count_only) {
+		rc = count_lines(&tool, &args, job.tokenizer, (unsigned)opt.threads, opt.special);
+		clean(&job);
+		return rc;
+	}
 	rc = 0;
 	for (int i = 0; i < args.nfiles && rc >= 0 && !cli_interrupted(); i++)
 		rc = take_input(&job, args.files[i], &err);
@@ -418,7 +553,11 @@ int main(int argc, char **argv)
 		tr_writer_abort(job.w);
 	else if (job.w)
 		rc = tr_writer_finish(job.w, &err);
-	tr_head_free(&job.head);
+	if (job.words.raised)
+		cli_warn(&tool,
+		         "%llu turns are not longer than the prompt and answer before: they got one word",
+		         (unsigned long long)job.words.raised);
+	clean(&job);
 	if (rc < 0)
 		return cli_fail(&tool, &err);
 	if (cli_interrupted())

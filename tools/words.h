@@ -10,6 +10,7 @@
 #define TOOLS_WORDS_H
 
 #include "libtrace/buf.h"
+#include "libtrace/err.h"
 #include <stdint.h>
 
 enum { WORDS_LETTERS_MAX = 12, WORDS_SLOTS = 32768 };
@@ -30,6 +31,17 @@ extern const uint32_t words_first_count; /* 3667 */
  * (words.c) or in the slots that follow. */
 #define WORDS_BEGINS (UINT64_C(1) << 60)
 extern const uint64_t words_slots[WORDS_SLOTS];
+
+/* Those of them that one vocabulary has: indexes into words_all, ascending. */
+struct words_list {
+	uint16_t *all, *first;
+	uint32_t count, first_count;
+};
+struct tr_tokenizer;
+/* The words that are one token each in this vocabulary, behind a space and, of words_first, at the beginning
+ * of a text. *list is the caller's (words_list_free). -TR_EDATA: fewer than 1,000 are, or 100 that begin. */
+int words_list_new(struct words_list *list, const struct tr_tokenizer *t, struct tr_err *err);
+void words_list_free(struct words_list *list);
 
 /* How many tokens a text has by this measure: a portable word (with the one space before it; the first word
  * of the text without a space: one of words_first) counts 1; each stretch of anything else counts 1 for

@@ -5,7 +5,7 @@
  */
 #include "libtrace/err.h"
 #include "libtrace/rng.h"
-#include "tools/replay/prompt.h"
+#include "tools/prompt.h"
 #include "tools/words.h"
 
 #include <setjmp.h>

@@ -6,7 +6,7 @@
 #define TOOLS_REPLAY_BODY_H
 
 #include "libtrace/err.h"
-#include "tools/replay/prompt.h"
+#include "tools/prompt.h"
 
 enum body_api { BODY_CHAT, BODY_COMPLETIONS };
 enum body_prompt { BODY_AUTO, BODY_WORDS, BODY_IDS, BODY_PAYLOAD }; /* AUTO: the payload where there is one */

@@ -17,11 +17,12 @@
  *
  *     i = 0:  all[first[draw(key, 0, first_count)]]        else:  all[draw(key, i, count)]
  *
- * and token id i is id_lo + draw(key, i, id_hi - id_lo + 1). With a nonce, the first five numbers of the
- * prompt are the digits of the nonce instead, lowest first; the radix of the first is first_count, of the
- * others count (for ids: id_hi - id_lo + 1).
+ * (an answer has no blocks, and is one part of kind ANSWER; a list of words that a vocabulary has takes the
+ * place of the two tables), and token id i is id_lo + draw(key, i, id_hi - id_lo + 1). With a nonce, the
+ * first five numbers of the prompt are the digits of the nonce instead, lowest first; the radix of the first
+ * is first_count, of the others count (for ids: id_hi - id_lo + 1).
  */
-#include "tools/replay/prompt.h"
+#include "tools/prompt.h"
 
 #include "libtrace/err.h"
 #include "tools/words.h"
@@ -31,6 +32,7 @@
 #define GOLDEN UINT64_C(0x9e3779b97f4a7c15)
 #define BLOCK  UINT64_C(0x626c6f636b)   /* "block" */
 #define RECORD UINT64_C(0x7265636f7264) /* "record" */
+#define ANSWER UINT64_C(0x616e73776572) /* "answer" */
 #define WARMUP UINT64_C(0x7761726d7570) /* "warmup" */
 
 /* A piece is a word or an id with what stands before it: ",1" and ",18446744073709551615" bound them. Room is
@@ -64,13 +66,14 @@ static uint64_t key(const struct prompt_opts *o, uint64_t kind, uint64_t id)
 static void begin_part(struct cursor *c)
 {
 	const struct tr_rec *r = c->r;
-	if (TR_HAS(r, block_size) && r->block_size && TR_HAS(r, blocks) && c->block < r->blocks.n) {
+	if (!c->o->answer && TR_HAS(r, block_size) && r->block_size && TR_HAS(r, blocks) &&
+	    c->block < r->blocks.n) {
 		c->state = key(c->o, BLOCK, r->blocks.v[c->block++]);
 		c->left = r->block_size;
 		return;
 	}
 	uint64_t id = TR_HAS(r, id) ? r->id : TR_HAS(r, arrival_ns) ? (uint64_t)r->arrival_ns : 0;
-	c->state = key(c->o, RECORD, id);
+	c->state = key(c->o, c->o->answer ? ANSWER : RECORD, id);
 	c->left = UINT64_MAX;
 }
 
@@ -97,9 +100,15 @@ static inline uint64_t draw(struct cursor *c, uint64_t first, uint64_t all, int 
 /* One word as " word"; room for the whole entry is there. */
 static char *put_word(struct cursor *c, char *p)
 {
+	const struct words_list *l = c->o->words;
 	int begins;
-	uint64_t index = draw(c, words_first_count, words_count, &begins);
-	const struct words_entry *e = &words_all[begins ? words_first[index] : index];
+	uint64_t index =
+	    l ? draw(c, l->first_count, l->count, &begins) : draw(c, words_first_count, words_count, &begins);
+	if (l)
+		index = begins ? l->first[index] : l->all[index];
+	else if (begins)
+		index = words_first[index];
+	const struct words_entry *e = &words_all[index];
 	memcpy(p, e->text, sizeof e->text); /* of fixed size: quicker than e->n bytes */
 	return p + e->n;
 }

@@ -11,10 +11,11 @@
  * 64 bits of it; five ids do when they are drawn from 7132 or more. Prompts no longer than that are all
  * alike.
  */
-#ifndef TOOLS_REPLAY_PROMPT_H
-#define TOOLS_REPLAY_PROMPT_H
+#ifndef TOOLS_PROMPT_H
+#define TOOLS_PROMPT_H
 
 #include "libtrace/rec.h"
+#include "tools/words.h"
 
 enum { PROMPT_NONCE_WORDS = 5 };
 
@@ -22,8 +23,10 @@ struct prompt_opts {
 	uint64_t seed; /* content seed */
 	int has_nonce;
 	uint64_t nonce;
-	uint64_t id_lo, id_hi; /* token ids are drawn from id_lo..id_hi, inclusive; id_lo <= id_hi */
-	int warmup;            /* content of its own, equal to no record's */
+	uint64_t id_lo, id_hi;          /* token ids are drawn from id_lo..id_hi, inclusive; id_lo <= id_hi */
+	int warmup;                     /* content of its own, equal to no record's */
+	int answer;                     /* likewise: what a record's answer is made of; no blocks */
+	const struct words_list *words; /* NULL: all of words_all. Borrowed. */
 };
 
 /* Append a text of exactly n words (n >= 1): plain lower-case words and single spaces, nothing to escape.
