@@ -114,6 +114,9 @@ static size_t inside(struct docs *d, const char *p, size_t i, size_t n, int *who
 				d->in_string = 1;
 			} else if (c == '{' || c == '[') {
 				d->depth++;
+			} else if (c == '\n') { /* in strings there is none, or the parser complains */
+				d->lines++;
+				d->line_start = d->at + i;
 			} else if ((c == '}' || c == ']') && --d->depth == 0) {
 				*whole = 1;
 				break;
@@ -163,7 +166,9 @@ int docs_next(struct docs *d, struct tr_slice *doc, struct tr_err *err)
 		int whole;
 		size_t n = inside(d, d->piece.p, 0, d->piece.n, &whole);
 		struct tr_slice part = {d->piece.p, n};
-		take(d, n);
+		d->at += n;
+		d->piece.p += n;
+		d->piece.n -= n;
 		if (whole && !d->carry.n) {
 			*doc = part;
 		} else {

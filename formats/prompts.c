@@ -35,7 +35,7 @@ static int next(struct members *m)
 		return 0;
 	m->m.key = m->j.s;
 	m->m.type = tr_json_next(&m->j);
-	m->m.text = (struct text){m->j.s, m->j.escaped};
+	texts_string(&m->j, &m->m.text);
 	return tr_json_skip(&m->j, m->m.type, &m->m.raw) == 0;
 }
 
@@ -103,7 +103,7 @@ static const char *take_custom(struct texts_batch *b, struct tr_slice doc, int *
 {
 	struct members m;
 	struct tr_rec rec = {0};
-	struct text prompt = {{NULL, 0}, 0};
+	struct text prompt = {{NULL, 0}, 0, 0};
 	uint64_t n;
 	const char *why = texts_check(doc);
 	why = why ? why : begin(&m, doc);
@@ -159,7 +159,9 @@ static int count_content(struct texts_batch *b, struct tr_slice raw, uint64_t *s
 		if (t == TR_JSON_KEY)
 			text = tr_slice_eq(j.s, "text");
 		else if (t == TR_JSON_STRING && (text || j.depth <= 1)) {
-			rc = texts_count(b, (struct text){j.s, j.escaped}, 0, &n, err);
+			struct text s;
+			texts_string(&j, &s);
+			rc = texts_count(b, s, 0, &n, err);
 			*sum += n;
 		}
 	}
@@ -254,7 +256,8 @@ static int put_turns(struct texts_batch *b, struct tr_slice turns, struct tr_rec
 		total++;
 	tr_json_init(&j, turns.p, turns.n);
 	for (tr_json_next(&j); rc == 0 && tr_json_next(&j) == TR_JSON_STRING;) {
-		struct text t = {j.s, j.escaped};
+		struct text t;
+		texts_string(&j, &t);
 		rc = texts_count(b, t, 0, &n, err);
 		history += n + b->o->message_overhead;
 		TR_SET(rec, turn, ++turn);
@@ -323,7 +326,7 @@ static const char *take_request(struct texts_batch *b, struct tr_slice object, i
 {
 	struct members m;
 	struct tr_rec rec = {0};
-	struct text prompt = {{NULL, 0}, 0};
+	struct text prompt = {{NULL, 0}, 0, 0};
 	uint64_t n;
 	const char *why = begin(&m, object);
 	b->extra.n = 0;

@@ -54,12 +54,13 @@ static int which(struct tr_slice key, const char *a, const char *b)
 static const char *take_members(struct tr_json *j, struct sharegpt_message *m)
 {
 	enum tr_json_token t;
+	struct text s;
 	while ((t = tr_json_next(j)) == TR_JSON_KEY) {
 		int role = which(j->s, "from", "role"), value = which(j->s, "value", "content");
-		if (j->escaped && texts_escapes(j->s) < 0)
+		if (j->escaped && texts_string(j, &s))
 			return "bad escape";
 		t = tr_json_next(j);
-		if (t == TR_JSON_STRING && j->escaped && texts_escapes(j->s) < 0)
+		if (t == TR_JSON_STRING && texts_string(j, &s))
 			return "bad escape";
 		if (role >= 0 && m->role_key < 0 && t == TR_JSON_STRING && !j->escaped) {
 			m->role_key = role;
@@ -67,7 +68,7 @@ static const char *take_members(struct tr_json *j, struct sharegpt_message *m)
 			m->role = role_of(j->s);
 		} else if (value >= 0 && m->value_key < 0 && t == TR_JSON_STRING) {
 			m->value_key = value;
-			m->value = (struct text){j->s, j->escaped};
+			m->value = s;
 		} else {
 			struct tr_slice raw;
 			m->more = 1;
@@ -89,7 +90,8 @@ static const char *take_string(struct tr_json *j, struct sharegpt_message *m)
 	struct tr_json inner;
 	struct sharegpt_message in = {.role_key = -1, .value_key = -1};
 	m->more = 1;
-	m->value = (struct text){j->s, j->escaped};
+	if (texts_string(j, &m->value))
+		return "bad escape";
 	if (!j->s.n || j->s.p[0] != '{')
 		return NULL;
 	tr_buf_init(&b, DOCS_MAX);
@@ -118,8 +120,6 @@ static const char *take_message(struct tr_json *j, enum tr_json_token t, struct 
 		why = take_members(j, m);
 		m->raw = (struct tr_slice){j->p + start, j->pos - start};
 	} else if (t == TR_JSON_STRING) {
-		if (j->escaped && texts_escapes(j->s) < 0)
-			return "bad escape";
 		m->raw = (struct tr_slice){j->s.p - 1, j->s.n + 2};
 		why = take_string(j, m);
 	} else {
@@ -155,6 +155,7 @@ static const char *parse(struct tr_slice doc, struct sharegpt_entry *e)
 	struct tr_json j;
 	enum tr_json_token t;
 	struct tr_slice raw;
+	struct text s;
 	size_t cap = 0;
 	const char *why;
 	tr_json_init(&j, doc.p, doc.n);
@@ -162,7 +163,7 @@ static const char *parse(struct tr_slice doc, struct sharegpt_entry *e)
 		return j.reason;
 	while ((t = tr_json_next(&j)) == TR_JSON_KEY) {
 		struct tr_slice key = j.s;
-		if (j.escaped && texts_escapes(j.s) < 0)
+		if (j.escaped && texts_string(&j, &s))
 			return "bad escape";
 		if (!e->list.p && which(key, "conversations", "conversation") >= 0) {
 			e->list = key;
@@ -172,11 +173,10 @@ static const char *parse(struct tr_slice doc, struct sharegpt_entry *e)
 			continue;
 		}
 		t = tr_json_next(&j);
-		struct text s = {j.s, j.escaped};
+		if (t == TR_JSON_STRING && texts_string(&j, &s))
+			return "bad escape";
 		if (tr_json_skip(&j, t, &raw) < 0)
 			return j.reason;
-		if (t == TR_JSON_STRING && s.escaped && texts_escapes(s.raw) < 0)
-			return "bad escape";
 		why = t == TR_JSON_OBJECT || t == TR_JSON_ARRAY ? texts_check(raw) : NULL;
 		if (why)
 			return why;
@@ -305,7 +305,7 @@ static int after_extra(struct texts_batch *b, const struct sharegpt_entry *e, si
 
 struct tr_slice sharegpt_session(struct texts_batch *b, const struct sharegpt_entry *e)
 {
-	struct text id = e->id_is_string ? e->id : (struct text){e->id_raw, 0};
+	struct text id = e->id_is_string ? e->id : (struct text){e->id_raw, 0, e->id_raw.n};
 	b->name.n = 0;
 	if (!id.raw.n || texts_unescape(id, &b->name) < 0)
 		tr_buf_printf(&b->name, "#%" PRIu64, b->number);

@@ -101,7 +101,7 @@ int texts_count(struct texts_batch *b, struct text t, unsigned flags, uint64_t *
 {
 	struct tr_slice s = t.raw;
 	if (!b->encoder) {
-		*n = ((t.escaped ? tr_json_unescaped(s) : s.n) + 3) / 4;
+		*n = (t.length + 3) / 4;
 		return 0;
 	}
 	if (t.escaped) {
@@ -128,34 +128,22 @@ int texts_message(struct tr_buf *b, const char *role, struct text t)
 	return rc ? rc : tr_buf_str(b, "\"}");
 }
 
-int texts_escapes(struct tr_slice s)
+const char *texts_string(const struct tr_json *j, struct text *t)
 {
-	for (size_t i = 0; i < s.n;) {
-		const char *stop = memchr(s.p + i, '\\', s.n - i);
-		if (!stop)
-			return 0;
-		i = (size_t)(stop - s.p) + 1;
-		if (i == s.n)
-			return -1;
-		char c = s.p[i++];
-		if (c != 'u' && !(c && strchr("\"\\/bfnrt", c)))
-			return -1;
-		for (int k = 0; c == 'u' && k < 4; k++, i++)
-			if (i == s.n || !strchr("0123456789abcdefABCDEF", s.p[i]) || !s.p[i])
-				return -1;
-	}
-	return 0;
+	*t = (struct text){j->s, j->escaped, j->s.n};
+	return j->escaped && tr_json_unescaped(j->s, &t->length) < 0 ? "bad escape" : NULL;
 }
 
 const char *texts_check(struct tr_slice doc)
 {
 	struct tr_json j;
 	enum tr_json_token t;
+	struct text s;
 	tr_json_init(&j, doc.p, doc.n);
 	while ((t = tr_json_next(&j)) != TR_JSON_END) {
 		if (t == TR_JSON_ERROR)
 			return j.reason;
-		if ((t == TR_JSON_STRING || t == TR_JSON_KEY) && j.escaped && texts_escapes(j.s) < 0)
+		if ((t == TR_JSON_STRING || t == TR_JSON_KEY) && texts_string(&j, &s))
 			return "bad escape";
 	}
 	return tr_json_utf8(doc) ? NULL : "not UTF-8";

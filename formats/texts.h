@@ -18,6 +18,7 @@
 struct text {
 	struct tr_slice raw;
 	int escaped;
+	size_t length; /* unescaped */
 };
 
 enum { TEXTS_ROLES = 32 };
@@ -68,9 +69,10 @@ void texts_estimated(const struct texts_batch *b,
 int texts_unescape(struct text t, struct tr_buf *to);
 /* Append a message of a payload: {"role":"user","content":"..."}, behind a comma where one is due. */
 int texts_message(struct tr_buf *b, const char *role, struct text t);
+/* The string token that the scanner has just given. NULL, or what is wrong with its escapes. */
+const char *texts_string(const struct tr_json *j, struct text *t);
 /* NULL, or what is wrong: the escapes of all strings, and UTF-8. */
 const char *texts_check(struct tr_slice doc);
-int texts_escapes(struct tr_slice raw); /* 0, or -1: one that JSON does not have */
 void texts_role(struct texts_facts *f, struct tr_slice name);
 
 /* Which of these keys (ends with NULL) the first object has on its top level, as far as the bytes go: bit i

@@ -107,11 +107,6 @@ struct tr_slice tr_slice_of(const char *s)
 	return (struct tr_slice){s, strlen(s)};
 }
 
-int tr_slice_eq(struct tr_slice s, const char *c)
-{
-	return s.n == strlen(c) && (s.n == 0 || memcmp(s.p, c, s.n) == 0);
-}
-
 struct tr_slice tr_slice_trim(struct tr_slice s)
 {
 	while (s.n && (s.p[0] == ' ' || s.p[0] == '\t')) {

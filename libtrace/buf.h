@@ -7,6 +7,7 @@
 #define LIBTRACE_BUF_H
 
 #include <stddef.h>
+#include <string.h>
 
 struct tr_slice { /* borrowed bytes, not NUL-terminated */
 	const char *p;
@@ -29,8 +30,12 @@ int tr_buf_u64(struct tr_buf *b, unsigned long long v); /* decimal */
 int tr_buf_i64(struct tr_buf *b, long long v);          /* decimal */
 
 struct tr_slice tr_slice_of(const char *s); /* a C string without its NUL */
-/* True when the slice equals the C string. */
-int tr_slice_eq(struct tr_slice s, const char *c);
+/* True when the slice equals the C string. Here, so that the length of a literal is known where it is
+ * compared. */
+static inline int tr_slice_eq(struct tr_slice s, const char *c)
+{
+	return s.n == strlen(c) && (s.n == 0 || memcmp(s.p, c, s.n) == 0);
+}
 struct tr_slice tr_slice_trim(struct tr_slice s); /* without ASCII blanks (space, tab) at both ends */
 
 #endif

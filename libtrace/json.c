@@ -287,22 +287,25 @@ int tr_json_unescape(struct tr_slice raw, unsigned flags, struct tr_buf *b)
 	return rc < 0 ? rc : 0;
 }
 
-size_t tr_json_unescaped(struct tr_slice raw)
+int tr_json_unescaped(struct tr_slice raw, size_t *length)
 {
 	size_t n = 0, i = 0;
 	unsigned cp, low;
-	while (i < raw.n) {
-		const char *stop = memchr(raw.p + i, '\\', raw.n - i);
+	for (;;) {
+		const char *stop = i < raw.n ? memchr(raw.p + i, '\\', raw.n - i) : NULL;
 		size_t plain = stop ? (size_t)(stop - raw.p) - i : raw.n - i;
 		n += plain;
-		i += plain;
+		i += plain + 1;
 		if (!stop)
 			break;
-		i += 2;
-		if (i > raw.n || raw.p[i - 1] != 'u' || hex4(raw, i, &cp) < 0) {
+		char c = i < raw.n ? raw.p[i++] : 0;
+		if (c == 'n' || c == '"' || c == '\\' || c == '/' || c == 'b' || c == 'f' || c == 'r' ||
+		    c == 't') {
 			n++;
 			continue;
 		}
+		if (c != 'u' || hex4(raw, i, &cp) < 0)
+			return -TR_EDATA;
 		i += 4;
 		if (cp >= 0xd800 && cp < 0xdc00 && i + 6 <= raw.n && raw.p[i] == '\\' &&
 		    raw.p[i + 1] == 'u' && hex4(raw, i + 2, &low) == 0 && low >= 0xdc00 && low < 0xe000) {
@@ -312,7 +315,8 @@ size_t tr_json_unescaped(struct tr_slice raw)
 			n += cp < 0x80 ? 1 : cp < 0x800 ? 2 : 3;
 		}
 	}
-	return n;
+	*length = n;
+	return 0;
 }
 
 /* Length of the valid UTF-8 sequence at p, 0 when there is none (overlong forms, surrogates and values above
@@ -377,17 +381,14 @@ int tr_json_quote(struct tr_buf *b, struct tr_slice s)
 int tr_json_utf8(struct tr_slice s)
 {
 	const unsigned char *p = (const unsigned char *)s.p;
-	for (size_t i = 0; (i = tr_scan_ascii(s.p, i, s.n)) < s.n;) {
-		/* Most of the world's text outside ASCII: three bytes of the plain ranges. */
-		while (s.n - i >= 3 && p[i] >= 0xe1 && p[i] <= 0xec && (p[i + 1] & 0xc0) == 0x80 &&
-		       (p[i + 2] & 0xc0) == 0x80)
-			i += 3;
-		if (i == s.n || p[i] < 0x80)
-			continue;
-		size_t step = valid(p + i, s.n - i);
-		if (step == 0)
-			return 0;
-		i += step;
+	for (size_t i = 0; (i = tr_scan_utf8(s.p, i, s.n)) < s.n;) {
+		size_t stop = i + 16 < s.n ? i + 16 : s.n;
+		while (i < stop) {
+			size_t step = p[i] < 0x80 ? 1 : valid(p + i, s.n - i);
+			if (step == 0)
+				return 0;
+			i += step;
+		}
 	}
 	return 1;
 }

@@ -52,8 +52,8 @@ int tr_json_skip(struct tr_json *j, enum tr_json_token t, struct tr_slice *raw);
 enum { TR_JSON_BYTES = 1 };
 int tr_json_unescape(struct tr_slice raw, unsigned flags, struct tr_buf *b);
 
-/* How many bytes that would append (without TR_JSON_BYTES), for a raw string whose escapes are right. */
-size_t tr_json_unescaped(struct tr_slice raw);
+/* How many bytes that would append (without TR_JSON_BYTES). 0, or -TR_EDATA: bad escape. */
+int tr_json_unescaped(struct tr_slice raw, size_t *length);
 
 /* Append s as a quoted JSON string. Valid UTF-8 stays as it is (control characters, quote and backslash
  * escaped); a byte that is not part of valid UTF-8 becomes \udc80..\udcff. */
