@@ -25,9 +25,11 @@ static struct {
 	const struct tr_format *format, *input_format;
 	struct cli_list headers;
 	struct tr_ratio speed;
-	int64_t start, duration, timeout, grace, wait_ready, late;
+	int64_t start, duration, timeout, grace, wait_ready, late, think;
 	uint64_t limit, threads, max_inflight, connections, warmup, seed, skip_bad;
 	int api, prompt, force_output, stream, probe, insecure, dry_run, self_test, force, json;
+	int closed, live;
+	const char *tokenizer;
 } opt = {.speed = {1, 1},
          .start = -1,
          .duration = -1,
@@ -109,6 +111,35 @@ static struct cli_option options[] = {
      .help = "words: portable words, one token each. ids: token ids (completions). payload: what the trace "
              "holds. "
              "Default: the payload where there is one, else words."},
+    {.name = "session",
+     .type = CLI_CHOICE,
+     .to = &opt.closed,
+     .arg = "HOW",
+     .choices = "open|closed",
+     .help =
+         "open: every turn at its own time. closed: a turn when the one before has ended, after the time to "
+         "think. "
+         "Default: open."},
+    {.name = "history",
+     .type = CLI_CHOICE,
+     .to = &opt.live,
+     .arg = "WHOSE",
+     .choices = "recorded|live",
+     .help = "Answers in the prompts of later turns: the trace's, or with closed sessions this server's. "
+             "Default: "
+             "recorded."},
+    {.name = "think",
+     .type = CLI_DURATION,
+     .to = &opt.think,
+     .arg = "T",
+     .help = "Time to think before a turn of a closed session whose record tells none. Default: 0."},
+    {.name = "tokenizer",
+     .type = CLI_STRING,
+     .to = &opt.tokenizer,
+     .arg = "FILE",
+     .help =
+         "tokenizer.json or tiktoken file of the server's model: prompts are made of the words that are one "
+         "token each in it. Default: words that eight vocabularies share."},
     {.name = "content-seed",
      .type = CLI_U64,
      .to = &opt.seed,
@@ -339,6 +370,15 @@ static int read_counts(struct run_opts *r, struct tr_err *err)
 	if (opt.wait_ready > LONGEST_NS)
 		opt.wait_ready = LONGEST_NS;
 	r->late_ns = opt.late;
+	if (opt.live && !opt.closed)
+		return cli_bad_option(err, "--history", "live", "goes with --session closed");
+	if (opt.live && opt.api)
+		return cli_bad_option(err, "--history", "live", "a completions request has no history");
+	if (opt.think && !opt.closed)
+		return cli_bad_option(err, "--think", NULL, "goes with --session closed");
+	r->closed = opt.closed;
+	r->live = opt.live;
+	r->think_ns = opt.think;
 	return 0;
 }
 
@@ -433,6 +473,7 @@ static int open_trace(const struct cli_args *args, struct feed *feed, struct tr_
 	feed->sched = (struct tr_sched){
 	    .start_ns = feed->has_start ? opt.start : 0, .duration_ns = opt.duration, .speed = opt.speed};
 	feed->limit = opt.limit;
+	feed->closed = opt.closed;
 	return tr_open(&feed->r, args->nfiles ? args->files[0] : "-", opt.input_format, &o, err);
 }
 
@@ -476,12 +517,18 @@ static int run(const struct cli_args *args, struct tr_err *err)
 	                        .probe = opt.probe && opt.prompt != BODY_PAYLOAD};
 	struct feed feed = {0};
 	struct tr_buf shown;
+	struct tr_tokenizer *tokenizer = NULL;
+	struct words_list words = {0};
 	int status;
 
 	tr_buf_init(&shown, 1 << 16);
 	int rc = read_transport(&o.run.transport, &shown, err);
 	rc = rc ? rc : read_counts(&o.run, err);
 	rc = rc ? rc : read_body(&o.run.body, err);
+	rc = rc || !opt.tokenizer ? rc : tr_tokenizer_open(&tokenizer, opt.tokenizer, err);
+	rc = rc || !opt.tokenizer ? rc : words_list_new(&words, tokenizer, err);
+	o.run.body.content.words = opt.tokenizer ? &words : NULL;
+	o.tokenizer = tokenizer;
 	rc = rc || !opt.roofline ? rc : self_test_read(opt.roofline, &o.roofline, err);
 	rc = rc ? rc : transport_global_start(err);
 	rc = rc ? rc : open_trace(args, &feed, err);
@@ -498,6 +545,8 @@ static int run(const struct cli_args *args, struct tr_err *err)
 	tr_reader_close(feed.r);
 	transport_global_end();
 	tr_buf_free(&shown);
+	words_list_free(&words);
+	tr_tokenizer_free(tokenizer);
 	return status;
 }
 

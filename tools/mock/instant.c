@@ -207,6 +207,7 @@ static void log_it(struct mock *m, struct conn *c, const struct arrival *a)
 	struct log_line line = {.number = a->number,
 	                        .conn = conn_id(c),
 	                        .id = tr_slice_of(id),
+	                        .body = m->o.log_bodies ? a->r->body : (struct tr_slice){0},
 	                        .path = a->path,
 	                        .arrival_ns = a->ns,
 	                        .end_ns = tr_mono_ns(),

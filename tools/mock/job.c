@@ -23,6 +23,7 @@ struct job {
 	struct wire wire;
 	struct stamps stamps;
 	struct log_line line;
+	struct tr_buf body; /* a copy, where it is to be logged */
 	const struct fault *fault;
 	uint64_t tokens, events; /* sent */
 	const char *finish, *path;
@@ -35,6 +36,7 @@ static void job_free(struct job *j)
 {
 	wire_close(&j->wire);
 	stamps_free(&j->stamps);
+	tr_buf_free(&j->body);
 	free(j);
 }
 
@@ -456,6 +458,10 @@ static int open_job(struct job *j, const struct arrival *a)
 	                            .bytes_in = a->r->used,
 	                            .first = SIZE_MAX,
 	                            .stream = j->stream};
+	tr_buf_init(&j->body, a->r->body.n);
+	if (j->m->o.log_bodies && tr_buf_add(&j->body, a->r->body.p, a->r->body.n) < 0)
+		return -TR_ENOMEM;
+	j->line.body = (struct tr_slice){j->body.p, j->body.n};
 	j->turn.tokens = on_tokens;
 	j->turn.number = a->number;
 	j->turn.whole = !j->stream;

@@ -79,6 +79,10 @@ static int put_line(struct tr_buf *b, const struct log_line *e, const struct sta
 	rc = rc < 0 ? rc : tr_buf_str(b, ",\"id\":");
 	rc = rc < 0 ? rc : tr_json_quote(b, e->id);
 	rc = rc < 0 ? rc : put_number(b, ",\"conn\":", (int64_t)e->conn);
+	if (e->body.n) {
+		rc = rc < 0 ? rc : tr_buf_str(b, ",\"body\":");
+		rc = rc < 0 ? rc : tr_json_quote(b, e->body);
+	}
 	rc = rc < 0 ? rc : tr_buf_str(b, ",\"path\":\"");
 	rc = rc < 0 ? rc : tr_buf_str(b, e->path);
 	rc = rc < 0 ? rc : put_number(b, "\",\"arrival_ns\":", e->arrival_ns);

@@ -19,6 +19,7 @@ struct stamps {
 struct log_line {
 	uint64_t number, conn;
 	struct tr_slice id;
+	struct tr_slice body; /* n 0: not to be logged */
 	const char *path;
 	int64_t arrival_ns, end_ns;
 	uint64_t in_tokens, out_tokens, max_tokens, bytes_in;

@@ -24,7 +24,7 @@ struct mock_opts {
 	int64_t idle_ns, duration_ns; /* -1 = never */
 	struct delay ttft, itl;
 	struct tr_length natural;
-	int has_natural, strict_model, instant, usage;
+	int has_natural, strict_model, instant, usage, log_bodies;
 	struct faults faults;
 	struct ask_how ask;
 };

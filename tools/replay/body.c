@@ -247,7 +247,8 @@ static void put_extra(struct body_work *w)
 static int make(struct body_work *w)
 {
 	const enum body_prompt from = w->o->prompt;
-	const int payload = from == BODY_PAYLOAD || (from == BODY_AUTO && TR_HAS(w->r, payload));
+	const int talk = w->o->messages.p != NULL;
+	const int payload = !talk && (from == BODY_PAYLOAD || (from == BODY_AUTO && TR_HAS(w->r, payload)));
 	enum body_kind kind = KINDS;
 	int rc = payload ? body_payload_kind(w->r, &kind, w->err) : 0;
 	if (rc < 0 || kind == KIND_BODY)
@@ -256,7 +257,7 @@ static int make(struct body_work *w)
 		return tr_fail(w->err, TR_EUSAGE, "further members are not a JSON object");
 	body_text(w, "{");
 	put_model(w);
-	rc = payload ? body_payload(w, kind) : put_made_prompt(w);
+	rc = talk ? body_conversation(w) : payload ? body_payload(w, kind) : put_made_prompt(w);
 	if (w->replaced & (1U << MEMBER_PROMPT | 1U << MEMBER_MESSAGES))
 		w->made->ask_in = 0;
 	put_lengths(w);

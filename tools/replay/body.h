@@ -35,6 +35,8 @@ struct body_opts {
 	struct tr_slice
 	    extra; /* JSON object of further members: they replace ours of the same name; n 0: none */
 	struct prompt_opts content;
+	struct tr_slice
+	    messages; /* of the conversation: the prompt, in place of the record's own; p NULL: none */
 };
 
 struct body_made {
@@ -47,11 +49,14 @@ struct body_made {
 /* Check the extra object: valid JSON in UTF-8, an object, no nesting beyond TR_JSON_DEPTH, no bad escapes. It
  * must pass before body_make sees it. */
 int body_check_extra(struct tr_slice extra, struct tr_err *err);
+/* The messages of a payload of that kind, without the list's brackets; borrowed. -TR_EDATA: it holds none. */
+int body_messages(const struct tr_rec *r, struct tr_slice *messages, struct tr_err *err);
 /* Append the body for a record; when it fails, nothing is appended. -TR_EDATA: the record does not tell what
  * to send; -TR_EUSAGE: the options ask for what this API cannot carry; -TR_ELIMIT, -TR_ENOMEM.
  *
  * The model is the record's adapter (as vLLM has it), else its model, else the one of the options; without
- * any, the member is left out. Payloads: messages (a JSON array, chat alone), text, tokens (a JSON array of
+ * any, the member is left out. Payloads: messages (a JSON array, chat alone), delta
+ * (likewise, with what was said before in o->messages), text, tokens (a JSON array of
  * ids, completions alone), body (a JSON object, sent as it is: no field and no extra is added to it). Where
  * extra replaces a prompt or a maximum, the length aimed at is not known. */
 int body_make(const struct body_opts *o, const struct tr_rec *r, struct tr_buf *out, struct body_made *made,

@@ -24,7 +24,7 @@ enum body_member {
 	MEMBERS
 };
 
-enum body_kind { KIND_MESSAGES, KIND_TEXT, KIND_TOKENS, KIND_BODY, KINDS };
+enum body_kind { KIND_MESSAGES, KIND_DELTA, KIND_TEXT, KIND_TOKENS, KIND_BODY, KINDS };
 
 struct body_work {
 	const struct body_opts *o;
@@ -50,6 +50,7 @@ void body_quoted(struct body_work *w, struct tr_slice s);
  * for it. */
 int body_payload_kind(const struct tr_rec *r, enum body_kind *kind, struct tr_err *err);
 int body_payload(struct body_work *w, enum body_kind kind);
+int body_conversation(struct body_work *w); /* o->messages as the prompt */
 /* A raw body: sent as it is. */
 int body_payload_whole(struct body_work *w);
 

@@ -7,10 +7,8 @@
 #include "tools/replay/body_impl.h"
 
 static const char *const kinds[KINDS] = {
-    [KIND_MESSAGES] = "messages",
-    [KIND_TEXT] = "text",
-    [KIND_TOKENS] = "tokens",
-    [KIND_BODY] = "body",
+    [KIND_MESSAGES] = "messages", [KIND_DELTA] = "delta", [KIND_TEXT] = "text",
+    [KIND_TOKENS] = "tokens",     [KIND_BODY] = "body",
 };
 
 static int wrong(struct tr_err *err, const char *field, const char *what)
@@ -83,7 +81,7 @@ int body_payload_kind(const struct tr_rec *r, enum body_kind *kind, struct tr_er
 			*kind = (enum body_kind)k;
 			return 0;
 		}
-	wrong(err, "payload_kind", "not messages, text, tokens or body");
+	wrong(err, "payload_kind", "not messages, delta, text, tokens or body");
 	if (TR_HAS(r, payload_kind))
 		tr_err_value(err, r->payload_kind.p, r->payload_kind.n);
 	return -TR_EDATA;
@@ -97,6 +95,42 @@ static int put_messages(struct body_work *w)
 		return wrong(w->err, "payload", fault);
 	if (body_begin(w, MEMBER_MESSAGES))
 		body_raw(w, w->r->payload);
+	return 0;
+}
+
+static int put_delta(struct body_work *w)
+{
+	return w->o->api == BODY_CHAT
+	           ? wrong(w->err, "payload", "a turn whose session's earlier turns are not there")
+	           : wrong(w->err, "payload", "a completions request cannot carry chat messages");
+}
+
+int body_messages(const struct tr_rec *r, struct tr_slice *messages, struct tr_err *err)
+{
+	struct tr_slice s = r->payload;
+	const char *fault = json_fault(s, TR_JSON_ARRAY);
+	if (fault)
+		return wrong(err, "payload", fault);
+	while (*s.p != '[') { /* blanks alone stand round the list */
+		s.p++;
+		s.n--;
+	}
+	while (s.p[s.n - 1] != ']')
+		s.n--;
+	for (s.p++, s.n -= 2; s.n && strchr(" \t\r\n", *s.p); s.n--)
+		s.p++;
+	*messages = s;
+	return 0;
+}
+
+int body_conversation(struct body_work *w)
+{
+	w->made->ask_in = TR_HAS(w->r, in_tokens) ? w->r->in_tokens : 0;
+	if (!body_begin(w, MEMBER_MESSAGES))
+		return 0;
+	body_text(w, "[");
+	body_raw(w, w->o->messages);
+	body_text(w, "]");
 	return 0;
 }
 
@@ -126,6 +160,7 @@ int body_payload(struct body_work *w, enum body_kind kind)
 {
 	static int (*const put[KINDS])(struct body_work *) = {
 	    [KIND_MESSAGES] = put_messages,
+	    [KIND_DELTA] = put_delta,
 	    [KIND_TEXT] = put_text,
 	    [KIND_TOKENS] = put_tokens,
 	};

@@ -58,7 +58,10 @@ static int check_body(const struct body_opts *o, const struct job *j, struct tr_
 	struct tr_buf b;
 
 	tr_buf_init(&b, 256 << 20);
-	int rc = body_make(o, &j->rec, &b, &made, err);
+	struct body_opts with = *o; /* what was said before a later turn is not looked at */
+	int delta = TR_HAS(&j->rec, payload_kind) && tr_slice_eq(j->rec.payload_kind, "delta");
+	int rc = delta && o->api == BODY_CHAT ? body_messages(&j->rec, &with.messages, err) : 0;
+	rc = rc ? rc : body_make(&with, &j->rec, &b, &made, err);
 	tr_buf_free(&b);
 	if (rc < 0)
 		job_blame(j, err);
@@ -76,6 +79,9 @@ static void count(struct dry *d, const struct job *j)
 		d->output_tokens += r->out_tokens ? r->out_tokens : 1;
 	else
 		d->without_output++;
+	d->follow += (unsigned)j->follows;
+	if (j->follows)
+		return;
 	if (d->requests++ == 0)
 		d->first_due = d->last_due = j->due_ns;
 	d->first_due = j->due_ns < d->first_due ? j->due_ns : d->first_due;
@@ -95,7 +101,7 @@ int dry_run(struct feed *f, const struct body_opts *body, struct dry *d, struct 
 		rc = d->requests < BODIES || !TR_HAS(&j->rec, in_tokens) || TR_HAS(&j->rec, payload)
 		         ? check_body(body, j, err)
 		         : 0;
-		rc = rc ? rc : count_second(&s, j->due_ns, err);
+		rc = rc || j->follows ? rc : count_second(&s, j->due_ns, err);
 		count(d, j);
 		job_free(j);
 		if (rc < 0)
@@ -130,6 +136,7 @@ static void print_json(const struct dry *d)
 	rep_u64(&j, "input_tokens", d->input_tokens);
 	rep_u64(&j, "output_tokens", d->output_tokens);
 	rep_u64(&j, "requests_without_output_length", d->without_output);
+	rep_u64(&j, "turns_that_follow", d->follow);
 	rep_num(&j, "duration_s", span_s(d));
 	rep_num(&j, "rate_per_s", rate(d));
 	rep_num(&j, "peak_per_s", d->has_peaks ? (double)d->peak_1s : NAN);
@@ -152,6 +159,8 @@ static void print_text(const struct dry *d)
 	char a[REP_TEXT], more[2 * REP_TEXT];
 
 	line("requests", rep_thousands(d->requests, a), "");
+	if (d->follow)
+		line("turns", rep_thousands(d->follow, a), "more, each when the one before it has ended");
 	line("input", rep_thousands(d->input_tokens, a), "tokens");
 	line("output", rep_thousands(d->output_tokens, a),
 	     d->without_output ? "tokens, and what the server gives where the trace has no length"

@@ -9,6 +9,7 @@
 
 struct dry {
 	uint64_t requests, input_tokens, output_tokens;
+	uint64_t follow;         /* closed sessions: further turns, due when the one before has ended */
 	uint64_t without_output; /* requests that leave their length to the server */
 	int64_t first_due, last_due;
 	uint64_t peak_1s;  /* most requests due in one second, seconds counted from time zero */

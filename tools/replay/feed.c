@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/replay/feed.h"
 
+#include "tools/hash.h"
 #include <stdlib.h>
 
 /* A trace need not be in order of arrival; after so many records beyond the window none is expected in it. */
@@ -19,7 +20,10 @@ struct feed_row {
 static int due(struct feed *f, const struct tr_rec *r, int64_t *due_ns, struct tr_err *err)
 {
 	if (!TR_HAS(r, arrival_ns))
-		return tr_fail(err, TR_EDATA, "a record without an arrival time cannot be replayed");
+		return tr_fail(
+		    err, TR_EDATA,
+		    "a record without an arrival time cannot be replayed; trace-convert --arrivals "
+		    "gives some, --session closed needs the first turn's only");
 	switch (tr_sched_due(&f->sched, r->arrival_ns, due_ns)) {
 	case TR_DUE:
 		f->after = 0;
@@ -40,9 +44,15 @@ static int due(struct feed *f, const struct tr_rec *r, int64_t *due_ns, struct t
 static int make(struct feed *f, const struct tr_rec *rec, struct tr_block *hold, struct job **out,
                 struct tr_err *err)
 {
-	int64_t due_ns;
-	int rc = due(f, rec, &due_ns, err);
+	int follows = f->closed && TR_HAS(rec, session) && TR_HAS(rec, parent);
+	int64_t due_ns = INT64_MIN;
+	int rc = follows && !TR_HAS(rec, arrival_ns) ? 0 : due(f, rec, &due_ns, err);
 	struct job *j;
+
+	if (follows && rc == 0) { /* when it is due is not for the trace to say */
+		due_ns = INT64_MIN;
+		rc = 1;
+	}
 
 	if (rc <= 0) {
 		if (rc < 0 && TR_HAS(rec, id)) {
@@ -58,7 +68,9 @@ static int make(struct feed *f, const struct tr_rec *rec, struct tr_block *hold,
 	j->rec = *rec;
 	j->rec.mask &= ~OBSERVED;
 	j->due_ns = due_ns;
+	j->follows = follows;
 	j->seq = f->jobs++;
+	j->lane = TR_HAS(rec, session) ? (unsigned)hash_bytes(rec->session) : (unsigned)j->seq;
 	if (!TR_HAS(&j->rec, id))
 		TR_SET(&j->rec, id, j->seq);
 	j->hold = tr_block_ref(hold);

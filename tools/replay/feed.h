@@ -16,6 +16,7 @@ struct feed {
 	int has_start; /* sched.start_ns was given; else the smallest arrival of the first records, FEED_AHEAD
 	                  of them */
 	uint64_t limit; /* jobs at most; 0 = all */
+	int closed;     /* turns that follow another need no time of their own */
 
 	uint64_t jobs;   /* so far */
 	uint64_t missed; /* records before a start that was not given: the trace is too far out of order */

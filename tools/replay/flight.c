@@ -51,6 +51,7 @@ struct flight *flight_new(struct worker *w)
 	} else if ((f = calloc(1, sizeof(*f)))) {
 		reply_init(&f->reply);
 		tr_buf_init(&f->body, BODY_MAX);
+		tr_buf_init(&f->said, REPLY_SAID_MAX);
 	}
 	return f;
 }
@@ -59,6 +60,7 @@ void flight_free(struct flight *f)
 {
 	reply_free(&f->reply);
 	tr_buf_free(&f->body);
+	tr_buf_free(&f->said);
 	job_free(f->job);
 	free(f);
 }
@@ -69,6 +71,8 @@ void flight_put_away(struct worker *w, struct flight *f)
 	f->job = NULL;
 	if (f->body.cap > 1 << 16)
 		tr_buf_free(&f->body);
+	if (f->said.cap > 1 << 16)
+		tr_buf_free(&f->said);
 	if (w->spare.n < 4096)
 		flights_append(&w->spare, f);
 	else
@@ -162,7 +166,7 @@ static int add(struct worker *w, const struct tr_rec *r, struct tr_err *err)
 }
 
 /* A record too large to be kept whole does without what makes it so. */
-static void keep(struct worker *w, struct tr_rec *r)
+void worker_keep(struct worker *w, struct tr_rec *r)
 {
 	struct tr_err err;
 	int rc = add(w, r, &err);
@@ -237,8 +241,9 @@ void flight_end(struct flight *f, enum outcome how)
 	if (run->sink) {
 		struct tr_rec r = f->job->rec;
 		observe(f, zero, &r);
-		keep(w, &r);
+		worker_keep(w, &r);
 	}
+	session_ended(w, f, f->x.end_ns - zero);
 	flight_put_away(w, f);
 	atomic_fetch_add(&run->finished, 1);
 }

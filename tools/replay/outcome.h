@@ -27,6 +27,7 @@
 	X(OUT_PROTOCOL, "protocol", "an event or body that is not what the API defines")                     \
 	X(OUT_LIMIT, "limit", "the reply exceeded a limit: line, event, number of events, bytes, depth")     \
 	X(OUT_CLIENT, "client", "the client could not send: descriptors, memory, or a body too large")       \
+	X(OUT_SESSION, "session", "not sent: an earlier turn of its session failed, or is not in the trace") \
 	X(OUT_CENSORED, "censored", "still running when the grace period ended; its age is a lower bound")
 
 enum outcome {

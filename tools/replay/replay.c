@@ -102,6 +102,8 @@ static char *describe(const struct session *s)
 	cJSON_AddBoolToObject(o, "stream", r->body.stream);
 	cJSON_AddNumberToObject(o, "threads", r->threads);
 	cJSON_AddNumberToObject(o, "max_inflight", r->max_inflight);
+	cJSON_AddStringToObject(o, "session", r->closed ? "closed" : "open");
+	cJSON_AddStringToObject(o, "history", r->live ? "live" : "recorded");
 	cJSON_AddNumberToObject(o, "timeout_s", (double)r->timeout_ns / 1e9);
 	cJSON_AddStringToObject(o, "nonce", r->body.content.has_nonce ? nonce : "off");
 	cJSON_AddNumberToObject(o, "template_tokens", (double)r->body.template_tokens);
@@ -249,7 +251,7 @@ static void push(struct session *s, struct job *j, int *stopped)
 
 	if (s->queued && run_starved(s->run, j))
 		s->queued = 0;
-	j->late_input = s->begun && !s->queued && s->zero_mono + j->due_ns < tr_mono_ns();
+	j->late_input = s->begun && !j->follows && !s->queued && s->zero_mono + j->due_ns < tr_mono_ns();
 	while (rc > 0 && look_around(s, stopped)) {
 		rc = run_push(s->run, j, s->queued ? POLL_MS : 0, NULL);
 		s->queued |= rc > 0;
@@ -374,6 +376,11 @@ static int write_tail(struct session *s, enum verdict v, const char *reasons, st
 	int rc = s->feed->ended ? tr_tail_copy_facts(t, tr_reader_tail(s->feed->r), err) : 0;
 
 	rc = rc < 0 ? rc : tr_meta_set(&t->style, NULL, err);
+	if (rc == 0 && s->o->tokenizer) {
+		rc = tr_meta_set(&t->tokenizer, tr_tokenizer_name(s->o->tokenizer), err);
+		rc = rc < 0 ? rc
+		            : tr_meta_set(&t->tokenizer_sha256, tr_tokenizer_sha256(s->o->tokenizer), err);
+	}
 	rc = rc < 0 ? rc : tr_meta_set(&t->verdict, verdict_name(v), err);
 	rc = rc < 0 ? rc : tr_meta_set(&t->reasons, *reasons ? reasons : NULL, err);
 	return rc < 0 ? rc : tr_meta_set(&t->state, interrupted ? "interrupted" : "complete", err);

@@ -5,6 +5,7 @@
 #ifndef TOOLS_REPLAY_REPLAY_H
 #define TOOLS_REPLAY_REPLAY_H
 
+#include "libtrace/tokenizer/tokenizer.h"
 #include "tools/cli.h"
 #include "tools/replay/feed.h"
 #include "tools/replay/verdict.h"
@@ -19,8 +20,9 @@ struct replay_opts {
 	const char *shown_url;
 	uint64_t warmup;
 	int64_t wait_ready_ns;
-	int probe;       /* ask the server before the run which fields it takes */
-	double roofline; /* requests/s; 0 = not known */
+	int probe;                            /* ask the server before the run which fields it takes */
+	const struct tr_tokenizer *tokenizer; /* the prompts' words are of its vocabulary; NULL: of none */
+	double roofline;                      /* requests/s; 0 = not known */
 };
 
 /* Exit status; errors and the verdict have been printed. */

@@ -167,6 +167,19 @@ static int take(struct reply *r, const struct chunk *c)
 	return token_event(r, more);
 }
 
+/* Text that will go back to a server must be what it should be. Raw pieces put together are the raw whole. */
+static int keep_said(struct reply *r, const struct chunk *c)
+{
+	size_t length;
+	if (!r->said || !c->text.n)
+		return 0;
+	if (tr_json_unescaped(c->text, &length) < 0 || !tr_json_utf8(c->text))
+		return give_up(r, -TR_EDATA, "an answer's text is not JSON text in UTF-8");
+	return tr_buf_add(r->said, c->text.p, c->text.n) < 0
+	           ? give_up(r, -TR_ELIMIT, "the answer is too long")
+	           : 0;
+}
+
 static void finish(struct reply *r, const struct chunk *c)
 {
 	if (c->id.n && !r->server_id[0])
@@ -200,7 +213,8 @@ static int event(void *ctx, struct tr_slice name, struct tr_slice data)
 	if (rc < 0)
 		return give_up(r, rc, why);
 	finish(r, &c);
-	return take(r, &c);
+	rc = keep_said(r, &c);
+	return rc < 0 ? rc : take(r, &c);
 }
 
 void reply_init(struct reply *r)
@@ -353,6 +367,8 @@ static void whole(struct reply *r, enum reply_end how)
 		return;
 	}
 	finish(r, &c);
+	if (keep_said(r, &c) < 0)
+		return;
 	if (c.error)
 		server_error(r, &c, text);
 	counts(r, &c);

@@ -23,6 +23,7 @@ enum {
 	REPLY_BODY_MAX = 16 << 20,  /* of a body that is not a stream, and must be kept whole */
 	REPLY_ERROR_MAX = 64 << 10, /* kept of the body of an HTTP error; REPLY_BODY_MAX are read */
 	REPLY_TEXT_MAX = 256,       /* kept of an error message */
+	REPLY_SAID_MAX = 6 << 20,   /* of an answer's text, where it is kept */
 };
 
 enum reply_end { REPLY_END_CLEAN, REPLY_END_CUT };
@@ -31,6 +32,8 @@ struct reply {
 	/* asked for */
 	uint64_t ask_tokens;
 	int forced; /* ask_tokens was forced: another length is a failure */
+	struct tr_buf
+	    *said; /* chat: the answer's text goes here, as JSON between quotes; NULL: it is not kept */
 
 	/* seen */
 	unsigned http_code;

@@ -17,6 +17,7 @@
 #include <string.h>
 
 enum what {
+	SAID,    /* a string of the answer's text: PAYLOAD, and kept */
 	PAYLOAD, /* a string, list or object: something generated unless it is empty */
 	IDS,     /* a list, counted */
 	ONE,     /* a number: one token id */
@@ -62,7 +63,7 @@ static const struct rule usage_rules[] = {
     RULES_END,
 };
 static const struct rule delta_rules[] = {
-    RULE("content", PAYLOAD, payload, NULL),
+    RULE("content", SAID, payload, NULL),
     RULE("reasoning", PAYLOAD, payload, NULL),
     RULE("reasoning_content", PAYLOAD, payload, NULL),
     RULE("tool_calls", PAYLOAD, payload, NULL),
@@ -213,7 +214,9 @@ static int value(struct tr_json *j, struct chunk *c, const struct rule *rule)
 	enum tr_json_token t = tr_json_next(j);
 	if (t == TR_JSON_ERROR)
 		return -TR_EDATA;
-	if (rule->what == PAYLOAD)
+	if (rule->what == SAID && t == TR_JSON_STRING)
+		c->text = j->s;
+	if (rule->what == PAYLOAD || rule->what == SAID)
 		return payload(j, c, t);
 	if (rule->what == ERROR)
 		return error(j, c, t, rule);

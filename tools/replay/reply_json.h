@@ -25,6 +25,7 @@ struct chunk {
 	struct chunk_count ids;    /* token ids */
 	struct chunk_count tokens; /* llama.cpp: ids, without those it had held back */
 	struct chunk_count in, out, cached; /* tokens so far, or in all */
+	struct tr_slice text;               /* of the answer, without reasoning */
 	struct tr_slice id, finish;
 	struct tr_slice stop_type; /* llama.cpp */
 	struct tr_slice generated; /* TGI: the whole text, in the last event */

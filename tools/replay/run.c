@@ -16,6 +16,7 @@ void job_free(struct job *j)
 {
 	if (!j)
 		return;
+	talk_unref(j->talk);
 	tr_block_unref(j->hold);
 	free(j);
 }
@@ -95,7 +96,8 @@ static int worker_init(struct run *r, unsigned i, struct tr_err *err)
 	w->index = i;
 	w->newest_due = INT64_MIN;
 	pthread_mutex_init(&w->lock, NULL);
-	w->heap = malloc(INBOX_JOBS * sizeof(*w->heap));
+	w->heap_cap = INBOX_JOBS;
+	w->heap = malloc(w->heap_cap * sizeof(*w->heap));
 	if (rc == 0 && !w->heap)
 		rc = tr_fail(err, TR_ENOMEM, "out of memory");
 	return rc ? rc : worker_transport(w, err);
@@ -194,7 +196,7 @@ static int would_miss(const struct worker *w, const struct job *j)
 {
 	int64_t zero = atomic_load(&w->run->zero), asleep = atomic_load(&w->asleep);
 
-	return zero && !j->warmup ? zero + j->due_ns < asleep : asleep != 0;
+	return zero && !j->warmup && !j->follows ? zero + j->due_ns < asleep : asleep != 0;
 }
 
 static int try_push(struct worker *w, struct job *j)
@@ -206,6 +208,7 @@ static int try_push(struct worker *w, struct job *j)
 	int room = w->waiting < INBOX_JOBS && w->waiting_bytes < INBOX_BYTES;
 	if (room) {
 		w->waiting++;
+		j->counted = 1;
 		w->waiting_bytes += bytes;
 		j->next = NULL;
 		*(w->in_last ? &w->in_last->next : &w->in_first) = j;
@@ -220,7 +223,7 @@ static int try_push(struct worker *w, struct job *j)
 
 int run_push(struct run *r, struct job *j, int wait_ms, struct tr_err *err)
 {
-	struct worker *w = &r->w[j->seq % r->o.threads];
+	struct worker *w = &r->w[j->lane % r->o.threads];
 	int64_t until = tr_mono_ns() + (int64_t)wait_ms * 1000000;
 	int rc = 1;
 
@@ -240,7 +243,7 @@ int run_push(struct run *r, struct job *j, int wait_ms, struct tr_err *err)
 
 int run_starved(struct run *r, const struct job *j)
 {
-	struct worker *w = &r->w[j->seq % r->o.threads];
+	struct worker *w = &r->w[j->lane % r->o.threads];
 
 	pthread_mutex_lock(&w->lock);
 	int nothing = w->waiting == 0;
@@ -290,7 +293,7 @@ static int push_warm_up(struct run *r, const struct tr_rec *rec, unsigned i, str
 		return tr_fail(err, TR_ENOMEM, "out of memory");
 	j->rec = *rec;
 	TR_SET(&j->rec, id, i);
-	j->seq = i;
+	j->seq = j->lane = i;
 	j->warmup = 1;
 	int rc = run_push(r, j, 10000, err);
 	if (rc)

@@ -28,6 +28,9 @@ struct run_opts {
 	int64_t timeout_ns;    /* from sent */
 	int64_t grace_ns;      /* for replies, after the last request was sent or sending was stopped */
 	int64_t late_ns;       /* later than this is "late" */
+	int closed;            /* a turn of a session goes out when the one before has ended */
+	int live;              /* closed: histories are made of what this server answered */
+	int64_t think_ns;      /* closed: wait after the end of the turn before, for records that tell none */
 };
 
 /* What happened, over all threads. Histograms count nanoseconds within 0.8 %. */
@@ -63,7 +66,16 @@ struct job {                   /* made by the caller with calloc; the run frees 
 	uint64_t seq;
 	int warmup;     /* to be sent at once, before time zero; leaves no record */
 	int late_input; /* it came from the input when it was due already, and not because of a full queue */
+	int follows;    /* closed sessions: due_ns is when it would be due by itself, INT64_MIN: never */
+	unsigned lane;  /* whose thread it is: the same for all turns of a session */
 	struct job *next;
+
+	/* the thread's own */
+	int counted;       /* among those that wait to be dispatched */
+	struct talk *talk; /* a reference, or NULL */
+	size_t prompt_n;   /* of the conversation's history, with its own part */
+	int bad_rc;        /* < 0: its messages are no messages */
+	struct tr_err bad;
 };
 void job_free(struct job *j);
 void job_blame(const struct job *j, struct tr_err *err); /* say which record it was */

@@ -8,6 +8,7 @@
 #include "tools/replay/cap.h"
 #include "tools/replay/reply.h"
 #include "tools/replay/run.h"
+#include "tools/replay/talk.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -18,8 +19,9 @@ enum {
 	READY_JOBS = 64,        /* whose bodies are made ahead of time */
 	READY_BYTES = 8 << 20,  /* of those bodies; one is always allowed */
 	BODY_MAX = 256 << 20,
-	STARTS_A_TURN = 16, /* requests started before sockets are looked at again */
-	STAMP_BITS = 7,     /* histograms: within 0.8 % */
+	PARKED_JOBS = 1 << 16, /* turns that wait for the one before them, in one thread */
+	STARTS_A_TURN = 16,    /* requests started before sockets are looked at again */
+	STAMP_BITS = 7,        /* histograms: within 0.8 % */
 };
 static const int64_t SPIN_NS = 50000;          /* before a due time the thread watches the clock */
 static const int64_t STARE_NS = 5000;          /* and in the last of it does nothing else */
@@ -34,6 +36,7 @@ struct flight {            /* a request from when its body is made until it has 
 	struct job *job;
 	struct reply reply;
 	struct tr_buf body;
+	struct tr_buf said; /* live histories: the answer's text, as JSON between quotes */
 	struct body_made made;
 	char id[40];
 	char why[RUN_SAMPLE];
@@ -65,7 +68,10 @@ struct worker {
 
 	/* the thread's own */
 	struct job **heap; /* by due time, then order of arrival */
-	unsigned heap_n;
+	unsigned heap_n, heap_cap;
+	struct talks talks;
+	unsigned parked; /* turns in them that wait for the one before */
+	size_t parked_bytes;
 	struct flights ready, flying, spare;
 	size_t ready_bytes;
 	struct tr_block *out;
@@ -114,7 +120,24 @@ int worker_transport(struct worker *w, struct tr_err *err); /* make its transpor
 void worker_hand_over(struct worker *w);                    /* results to the sink */
 void worker_fail(struct worker *w, int rc, struct tr_err *err);
 
+void worker_keep(struct worker *w, struct tr_rec *r); /* a record of the results */
+
+/* --- session.c --- */
+
+/* A job that comes in: 1 = it is to be scheduled at its time; 0 = it waits, was scheduled or will not be
+ * sent. */
+int session_take(struct worker *w, struct job *j);
+int session_full(const struct worker *w); /* no more turns can wait now */
+/* The messages of its prompt; p NULL: it is made of the record alone. < 0: none can be made. */
+int session_prompt(struct worker *w, struct job *j, struct tr_slice *messages, struct tr_err *err);
+void session_ended(struct worker *w, struct flight *f, int64_t end_ns);
+uint64_t session_drop(struct worker *w); /* turns that wait: gone, and how many they were */
+uint64_t session_drop_behind(struct worker *w, struct job *j); /* those that wait for this one */
+
 /* --- worker.c, run.c --- */
+
+void worker_schedule(struct worker *w, struct job *j);
+void worker_dispatched(struct worker *w, struct job *j); /* it waits no more: there is room for another */
 
 int job_before(const struct job *a, const struct job *b); /* to be sent earlier */
 void *worker_main(void *arg);

@@ -20,9 +20,23 @@ int job_before(const struct job *a, const struct job *b)
 	return a->due_ns != b->due_ns ? a->due_ns < b->due_ns : a->seq < b->seq;
 }
 
-static void heap_push(struct worker *w, struct job *j)
+void worker_schedule(struct worker *w, struct job *j)
 {
-	unsigned i = w->heap_n++;
+	unsigned i = w->heap_n;
+
+	if (i == w->heap_cap) {
+		struct job **heap = realloc(w->heap, 2 * w->heap_cap * sizeof(*heap));
+		struct tr_err err;
+		if (!heap) {
+			worker_fail(w, tr_fail(&err, TR_ENOMEM, "out of memory"), &err);
+			worker_dispatched(w, j);
+			job_free(j);
+			return;
+		}
+		w->heap = heap;
+		w->heap_cap *= 2;
+	}
+	w->heap_n++;
 
 	for (; i > 0 && job_before(j, w->heap[(i - 1) / 2]); i = (i - 1) / 2)
 		w->heap[i] = w->heap[(i - 1) / 2];
@@ -54,20 +68,37 @@ static void take_inbox(struct worker *w)
 	j = w->in_first;
 	w->in_first = w->in_last = NULL;
 	pthread_mutex_unlock(&w->lock);
-	for (; j; j = next) {
+	for (; j && !session_full(w); j = next) {
 		next = j->next;
 		w->s.late_input += (unsigned)j->late_input;
-		if (!j->warmup) {
+		if (!j->warmup && !j->follows) {
 			w->s.unsorted += j->due_ns < w->newest_due;
 			w->newest_due = j->due_ns > w->newest_due ? j->due_ns : w->newest_due;
 		}
-		heap_push(w, j);
+		if (session_take(w, j))
+			worker_schedule(w, j);
 	}
+	if (!j)
+		return;
+	/* The rest comes first again when turns have gone out. */
+	pthread_mutex_lock(&w->lock);
+	struct job *last = j;
+	while (last->next)
+		last = last->next;
+	last->next = w->in_first;
+	w->in_first = j;
+	if (!last->next)
+		w->in_last = last;
+	pthread_mutex_unlock(&w->lock);
 }
 
-static void dispatched(struct worker *w, const struct job *j)
+void worker_dispatched(struct worker *w, struct job *j)
 {
 	size_t bytes = TR_HAS(&j->rec, payload) ? j->rec.payload.n : 0;
+
+	if (!j->counted)
+		return;
+	j->counted = 0;
 
 	/* Told at half, not at each: whoever pushes then finds work for a while. */
 	pthread_mutex_lock(&w->lock);
@@ -91,7 +122,7 @@ static int make_ready(struct worker *w)
 
 	tr_err_clear(&err);
 	if (!f) {
-		dispatched(w, j);
+		worker_dispatched(w, j);
 		job_free(j);
 		worker_fail(w, tr_fail(&err, TR_ENOMEM, "out of memory"), &err);
 		return -TR_ENOMEM;
@@ -106,7 +137,8 @@ static int make_ready(struct worker *w)
 	snprintf(f->id, sizeof(f->id), j->warmup ? "warmup-%llu" : "%llu", (unsigned long long)j->rec.id);
 	f->body.n = 0;
 	o.content.warmup = j->warmup;
-	int rc = body_make(&o, &j->rec, &f->body, &f->made, &err);
+	int rc = session_prompt(w, j, &o.messages, &err);
+	rc = rc ? rc : body_make(&o, &j->rec, &f->body, &f->made, &err);
 	if (rc < 0) { /* what is due before it is sent */
 		job_blame(j, &err);
 		f->bad = 1;
@@ -115,6 +147,8 @@ static int make_ready(struct worker *w)
 	}
 	f->x.body = (struct tr_slice){f->body.p, f->body.n};
 	reply_restart(&f->reply, f->made.ask_out, f->made.forced);
+	f->said.n = 0;
+	f->reply.said = w->run->o.live && j->talk ? &f->said : NULL;
 	w->ready_bytes += f->body.n;
 	flights_insert(&w->ready, f);
 	return rc;
@@ -134,7 +168,7 @@ static void start(struct worker *w, struct flight *f)
 	w->ready_bytes -= f->body.n;
 	flights_append(&w->flying, f);
 	f->dispatched = tr_mono_ns();
-	dispatched(w, f->job);
+	worker_dispatched(w, f->job);
 	if (!f->job->warmup && w->s.offered++ == 0) {
 		w->first_mono = f->dispatched;
 		w->first_cpu = thread_cpu_ns();
@@ -218,16 +252,19 @@ static void drop_unsent(struct worker *w)
 	uint64_t n = 0;
 	struct flight *f;
 
+	n += session_drop(w);
 	while ((f = w->ready.first)) {
 		flights_take_out(&w->ready, f);
-		dispatched(w, f->job);
+		n += session_drop_behind(w, f->job);
+		worker_dispatched(w, f->job);
 		flight_put_away(w, f);
 		n++;
 	}
 	w->ready_bytes = 0;
 	while (w->heap_n) {
 		struct job *j = heap_pop(w);
-		dispatched(w, j);
+		n += session_drop_behind(w, j);
+		worker_dispatched(w, j);
 		job_free(j);
 		n++;
 	}
@@ -285,7 +322,7 @@ static int sending_over(struct worker *w)
 
 	if (w->ready.n || w->heap_n)
 		return 0;
-	if (!atomic_load(&r->stop) && !atomic_load(&r->input_ended))
+	if (!atomic_load(&r->stop) && (w->parked || !atomic_load(&r->input_ended)))
 		return 0;
 	pthread_mutex_lock(&w->lock);
 	over = !w->in_first;
@@ -326,7 +363,7 @@ static int64_t fall_asleep(struct worker *w, int64_t until)
 {
 	atomic_store(&w->asleep, until);
 	pthread_mutex_lock(&w->lock);
-	int pushed = w->in_first != NULL;
+	int pushed = w->in_first && !session_full(w);
 	pthread_mutex_unlock(&w->lock);
 	return pushed ? 0 : until;
 }
@@ -391,6 +428,7 @@ static void clean(struct worker *w)
 		flight_free(f);
 	}
 	worker_hand_over(w);
+	talks_free(&w->talks);
 	w->s.connections = transport_connections(w->t);
 }
 

@@ -202,6 +202,12 @@ static int count_status(struct sum_results *r, const struct tr_rec *rec)
 	static const struct tr_slice unstated = {"unstated", 8};
 	struct tr_slice status = TR_HAS(rec, status) ? rec->status : (struct tr_slice){"", 0};
 	int ok = is(status, "ok"), censored = is(status, "censored");
+	if (is(status, "skipped")) {
+		r->skipped++;
+		if (TR_HAS(rec, error) && rec->error.n > 0)
+			count_class(r, rec->error);
+		return 0;
+	}
 	r->offered++;
 	*(ok ? &r->ok : censored ? &r->censored : &r->failed) += 1;
 	if (!ok && TR_HAS(rec, error) && rec->error.n > 0)
