@@ -42,8 +42,11 @@ size_t utf8_count(struct tr_slice s); /* code points */
 
 int cp_is_white(uint32_t cp);       /* White_Space */
 int cp_is_word(uint32_t cp);        /* \w of Rust's regex: Alphabetic, M, Nd, Pc, Join_Control */
-int cp_is_punctuation(uint32_t cp); /* ASCII punctuation, or P* */
+int cp_is_punctuation(uint32_t cp); /* ASCII punctuation, or P* of Unicode 8.0 */
 int cp_is_numeric(uint32_t cp);     /* N* */
+
+enum cp_age { AGE_8 = 8, AGE_9 = 9, AGE_LATER = 15 }; /* of Unicode 8.0 or before, 9.0, later or never */
+enum cp_age cp_age(uint32_t cp);                      /* age.c */
 
 /* --- vocab.c: pieces by their bytes ------------------------------------------------------- */
 
@@ -107,7 +110,7 @@ void matcher_free(struct matcher *m);
 int pattern_find(const struct pattern *p, struct matcher *m, struct tr_slice s, size_t from, size_t *start,
                  size_t *end, struct tr_err *err);
 
-/* --- normalize.c, precompiled.c ------------------------------------------------------------ */
+/* --- normalize.c, form.c, precompiled.c ------------------------------------------------------------ */
 
 enum normalizer_kind {
 	NORM_FORM,
@@ -135,6 +138,7 @@ void normalizer_free(struct normalizer *n);
 /* *s in, *s out: in b when it was changed. */
 int normalizer_run(const struct normalizer *n, struct matcher *m, struct tr_slice *s, struct tr_buf *b,
                    struct tr_err *err);
+int form_run(const struct normalizer *n, struct tr_slice *s, struct tr_buf *b);
 int precompiled_parse(struct normalizer *n, struct tr_slice base64, struct tr_err *err);
 int precompiled_run(const struct normalizer *n, struct tr_slice s, struct tr_buf *b);
 

@@ -125,64 +125,6 @@ void normalizer_free(struct normalizer *n)
 	tr_buf_free(&n->text);
 }
 
-/* --- NFC and its like ----------------------------------------------------------------------- */
-
-/* Is a text of this character, wherever it stands, in the form already? Said only where it is certain. */
-static int settled(uint32_t cp, int compose, int compat)
-{
-	if (cp < 0x80 || (cp < 0xa0 && !compat))
-		return 1;
-	const utf8proc_property_t *p = utf8proc_get_property((utf8proc_int32_t)cp);
-	if (p->combining_class)
-		return 0;
-	if (cp >= 0x1100 && cp < 0x1200) /* Hangul Jamo compose by rule */
-		return 0;
-	if (cp >= 0xac00 && cp <= 0xd7a3)
-		return compose;
-	int decomposes = p->decomp_seqindex != UINT16_MAX;
-	if (!compose)
-		return !decomposes;
-	if (p->comb_index != UINT16_MAX && p->comb_index >= 0x8000)
-		return 0; /* it may compose with what stands before it */
-	if (!decomposes)
-		return 1;
-	if (p->decomp_type != 0)
-		return !compat;
-	if (p->comp_exclusion)
-		return 0;
-	/* Some come back as another character: U+212B as U+00C5. */
-	utf8proc_int32_t to[8];
-	int last = 0;
-	utf8proc_ssize_t n =
-	    utf8proc_decompose_char((utf8proc_int32_t)cp, to, 8, UTF8PROC_STABLE | UTF8PROC_DECOMPOSE, &last);
-	n = n > 0 && n <= 8 ? utf8proc_normalize_utf32(to, n, UTF8PROC_STABLE | UTF8PROC_COMPOSE) : 0;
-	return n == 1 && to[0] == (utf8proc_int32_t)cp;
-}
-
-static int form(const struct normalizer *n, struct tr_slice *s, struct tr_buf *b)
-{
-	size_t i = 0, length;
-	while (i < s->n) {
-		uint32_t cp = utf8_at(s->p + i, &length);
-		if (!settled(cp, n->compose, n->compat))
-			break;
-		i += length;
-	}
-	if (i >= s->n)
-		return 0;
-	utf8proc_uint8_t *out = NULL;
-	utf8proc_option_t o = UTF8PROC_STABLE | (n->compose ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) |
-	                      (n->compat ? UTF8PROC_COMPAT : 0);
-	utf8proc_ssize_t got = utf8proc_map((const utf8proc_uint8_t *)s->p, (utf8proc_ssize_t)s->n, &out, o);
-	if (got < 0)
-		return got == UTF8PROC_ERROR_NOMEM ? -TR_ENOMEM : -TR_ELIMIT;
-	b->n = 0;
-	int rc = tr_buf_add(b, out, (size_t)got);
-	free(out);
-	*s = (struct tr_slice){b->p, b->n};
-	return rc;
-}
-
 /* --- character by character ------------------------------------------------------------------ */
 
 static int put(struct tr_buf *b, uint32_t cp)
@@ -200,11 +142,24 @@ static int put_lower(struct tr_buf *b, uint32_t cp)
 	return put(b, (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp));
 }
 
-static int is_mark(uint32_t cp, int nonspacing_only)
+/* Unicode 9.0's marks; those that changed their kind since are named. */
+static int is_mark(uint32_t cp)
 {
+	if (cp < 0x300 || cp == 0x111c9)
+		return 0;
+	if (cp == 0x1cf2 || cp == 0x1cf3)
+		return 1;
 	utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
-	return c == UTF8PROC_CATEGORY_MN ||
-	       (!nonspacing_only && (c == UTF8PROC_CATEGORY_MC || c == UTF8PROC_CATEGORY_ME));
+	return c >= UTF8PROC_CATEGORY_MN && c <= UTF8PROC_CATEGORY_ME && cp_age(cp) <= AGE_9;
+}
+
+/* Unicode 8.0's nonspacing marks. */
+static int is_nonspacing(uint32_t cp)
+{
+	if (cp < 0x300 || cp == 0x1885 || cp == 0x1886 || cp == 0xa9bd || cp == 0x111c9)
+		return 0;
+	return cp == 0x1734 ||
+	       (utf8proc_category((utf8proc_int32_t)cp) == UTF8PROC_CATEGORY_MN && cp_age(cp) <= AGE_8);
 }
 
 static int is_chinese(uint32_t c)
@@ -215,10 +170,12 @@ static int is_chinese(uint32_t c)
 	       (c >= 0xf900 && c <= 0xfaff) || (c >= 0x2f800 && c <= 0x2fa1f);
 }
 
-static int is_other(uint32_t cp) /* Cc, Cf, Cs, Co, Cn */
+static int is_other(uint32_t cp) /* Cc, Cf, Co of Unicode 8.0 */
 {
+	if (cp < 0xa0)
+		return cp < 0x20 || cp >= 0x7f;
 	utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
-	return c == UTF8PROC_CATEGORY_CN || c >= UTF8PROC_CATEGORY_CC;
+	return (c == UTF8PROC_CATEGORY_CF || c == UTF8PROC_CATEGORY_CO) && cp_age(cp) <= AGE_8;
 }
 
 static int nmt(uint32_t cp, struct tr_buf *b)
@@ -262,7 +219,7 @@ static int each(const struct normalizer *n, enum pass pass, struct tr_slice *s, 
 			rc = put_lower(b, cp);
 		else if (pass == NMT)
 			rc = nmt(cp, b);
-		else if (!is_mark(cp, pass == NO_MN))
+		else if (pass == NO_MN ? !is_nonspacing(cp) : !is_mark(cp))
 			rc = put(b, cp);
 	}
 	*s = (struct tr_slice){b->p, b->n};
@@ -276,7 +233,7 @@ static int bert(const struct normalizer *n, struct tr_slice *s, struct tr_buf *b
 	int rc = each(n, CLEAN, s, b);
 	tr_buf_init(&other, b->max);
 	if (rc == 0 && (n->accents < 0 ? n->lower : n->accents)) {
-		rc = form(&nfd, s, &other);
+		rc = form_run(&nfd, s, &other);
 		struct tr_buf mine = *b; /* the form may still be in it */
 		if (rc == 0 && s->p == mine.p) {
 			rc = tr_buf_add(&other, s->p, s->n);
@@ -374,7 +331,7 @@ static int run(const struct normalizer *n, struct matcher *m, struct tr_slice *s
 	int rc = 0;
 	switch (n->kind) {
 	case NORM_FORM:
-		return form(n, s, b);
+		return form_run(n, s, b);
 	case NORM_LOWERCASE:
 		return each(n, LOWER, s, b);
 	case NORM_STRIP_ACCENTS:
