@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes expected.tsv again, with a Python that has Hugging Face `tokenizers`; or, with names, shows where our ids differ.
+"""With a Python that has Hugging Face `tokenizers`:
 
-    reference.py > expected.tsv               all vocabularies in $REPRISE_VOCAB and all models in models/
-    reference.py NAME CORPUS [MOST]           the first texts whose ids differ, of one vocabulary or model and one corpus
+    reference.py                       makes expected.tsv again, for all vocabularies in $REPRISE_VOCAB and all models of our own
+    reference.py NAME CORPUS [MOST]    shows the first texts whose ids differ, of one vocabulary (or models/NAME) and one corpus
 
-$REPRISE_DATA is the data folder, $REPRISE_BUILD the build whose tests/tokenizer/ids is held against the reference."""
+$REPRISE_DATA is the data folder, JOBS how many run at once (1), $REPRISE_BUILD the build whose tests/tokenizer/ids is held against the reference."""
 
 import glob
 import hashlib
@@ -15,6 +15,7 @@ import sys
 import tempfile
 from array import array
 
+import models
 import texts
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
@@ -36,76 +37,91 @@ def hashed(rows):
     return h.hexdigest()[:10]
 
 
-def paths():
-    """name -> path of every vocabulary and model"""
-    vocabularies = glob.glob(os.path.join(os.environ["REPRISE_VOCAB"], "*.json"))
-    models = glob.glob(os.path.join(texts.HERE, "models", "*.json"))
-    named = {os.path.basename(p)[:-5]: p for p in vocabularies}
-    named.update({"models/" + os.path.basename(p)[:-5]: p for p in models})
-    return dict(sorted(named.items()))
+def vocabularies():
+    """name -> (bytes of its file), every public vocabulary and every model of our own"""
+    made = {"models/" + name: content for name, content in models.composed().items()}
+    for path in glob.glob(os.path.join(os.environ["REPRISE_VOCAB"], "*.json")):
+        with open(path, "rb") as f:
+            made[os.path.basename(path)[:-5]] = f.read()
+    return dict(sorted(made.items()))
 
 
-def corpora_of(name):
-    every = texts.corpora(os.environ["REPRISE_DATA"])
-    if name.startswith("models/"):
-        for corpus in ("data", "lines"):
-            del every[corpus]
-    return dict(sorted(every.items()))
+def corpora():
+    return dict(sorted(texts.corpora(os.environ["REPRISE_DATA"]).items()))
 
 
-def opened(path):
-    t = tokenizers.Tokenizer.from_file(path)
+def opened(content):
+    t = tokenizers.Tokenizer.from_buffer(content)
     t.no_truncation()
     t.no_padding()
     return t
 
 
-def rows(name_path):
-    name, path = name_path
-    t = opened(path)
-    with open(path, "rb") as f:
-        out = ["vocabulary\t%s\t%s" % (name, hashlib.sha256(f.read()).hexdigest())]
-    for corpus, make in corpora_of(name).items():
-        count, sums, hashes = 0, [0, 0], ["", ""]
-        for _, all_texts in make():
-            for _, chunk in texts.chunks(all_texts):
-                decoded = [b.decode("utf-8", "replace") for b in chunk]
-                count += len(chunk)
-                for special in (False, True):
-                    ids = [t.encode(s, add_special_tokens=special).ids for s in decoded]
-                    sums[special] += sum(map(len, ids))
-                    hashes[special] += hashed(ids)
-        if hashes[0] == hashes[1]:
-            hashes[1] = "="
-        out.append("ids\t%s\t%s\t%d\t%d\t%s\t%d\t%s" % (corpus, name, count, sums[0], hashes[0], sums[1], hashes[1]))
-    print(name, "done", file=sys.stderr)
-    return out
+def row(job):
+    corpus, name, content = job
+    t = opened(content)
+    count, sums, hashes = 0, [0, 0], ["", ""]
+    for _, all_texts in texts.of_model(corpus, corpora()[corpus](), name):
+        for _, chunk in texts.chunks(all_texts):
+            decoded = [b.decode("utf-8", "replace") for b in chunk]
+            count += len(chunk)
+            for special in (False, True):
+                ids = [t.encode(s, add_special_tokens=special).ids for s in decoded]
+                sums[special] += sum(map(len, ids))
+                hashes[special] += hashed(ids)
+    if hashes[0] == hashes[1]:
+        hashes[1] = "="
+    print(corpus, name, file=sys.stderr)
+    return "ids\t%s\t%s\t%d\t%d\t%s\t%d\t%s" % (corpus, name, count, sums[0], hashes[0], sums[1], hashes[1])
 
 
 def make():
-    print(HEAD % (tokenizers.__version__, texts.GROUP), end="")
-    for corpus, groups in sorted(texts.corpora(os.environ["REPRISE_DATA"]).items()):
+    """Rows whose texts and vocabulary are those of the file that is there are kept."""
+    out, jobs, kept = [HEAD % (tokenizers.__version__, texts.GROUP)], [], {}
+    old = texts.Expected() if os.path.exists(texts.EXPECTED) else None
+    same_version = old and old.head == out[0]
+    for corpus, groups in corpora().items():
+        group_rows = []
         for name, group in groups():
             more = "\t" + texts.blob(group[0]) if corpus == "sources" else ""
-            print("group\t%s\t%s\t%s\t%d%s" % (corpus, name, texts.digest(group), len(group), more))
+            group_rows.append("group\t%s\t%s\t%s\t%d%s\n" % (corpus, name, texts.digest(group), len(group), more))
+        out += group_rows
+        kept[corpus] = same_version and [g.row for g in old.groups.get(corpus, [])] == group_rows
+    for name, content in vocabularies().items():
+        sha = hashlib.sha256(content).hexdigest()
+        out.append("vocabulary\t%s\t%s\n" % (name, sha))
+        for corpus in corpora():
+            if not texts.of_model(corpus, True, name):
+                continue
+            if kept[corpus] and old.vocabularies.get(name) == sha and (corpus, name) in old.ids:
+                out.append(old.ids[corpus, name].row)
+            else:
+                jobs.append((len(out), (corpus, name, content)))
+                out.append(None)
     with multiprocessing.Pool(int(os.environ.get("JOBS", "1"))) as pool:
-        for out in pool.imap(rows, paths().items(), chunksize=1):
-            print("\n".join(out), flush=True)
+        for (at, _), made in zip(jobs, pool.imap(row, [job for _, job in jobs], chunksize=1)):
+            out[at] = made + "\n"
+    with open(texts.EXPECTED, "w", encoding="utf-8") as f:
+        f.write("".join(out))
 
 
 def differ(name, corpus, most=5):
-    path = paths()[name]
-    t = opened(path)
-    groups = list(texts.corpora(os.environ["REPRISE_DATA"])[corpus]())
+    content = vocabularies()[name]
+    t = opened(content)
+    groups = list(texts.of_model(corpus, corpora()[corpus](), name))
     every = [(group, i, b) for group, row in groups for i, b in enumerate(row)]
     seen = [0, 0]
     for special in (False, True):
-        with tempfile.TemporaryFile() as f:
+        with tempfile.TemporaryFile() as f, tempfile.NamedTemporaryFile(suffix=".json") as vocabulary:
+            vocabulary.write(content)
+            vocabulary.flush()
             f.write(texts.frames(b for _, _, b in every))
             f.seek(0)
-            run = subprocess.run([os.path.join(os.environ["REPRISE_BUILD"], "tests/tokenizer/ids"), path] + ["--special"] * special,
+            run = subprocess.run([os.path.join(os.environ["REPRISE_BUILD"], "tests/tokenizer/ids"), vocabulary.name] + ["--special"] * special,
                                  stdin=f, stdout=subprocess.PIPE, check=False)
         lines = run.stdout.decode().split("\n")
+        if len(lines) <= len(every):
+            print("%s, %s: stopped at text %d of %d" % (name, corpus, len(lines) - 1, len(every)))
         for (group, i, b), line in zip(every, lines):
             want = t.encode(b.decode("utf-8", "replace"), add_special_tokens=special).ids
             got = [int(x) for x in line.split()]

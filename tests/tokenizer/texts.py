@@ -15,6 +15,7 @@ that differs from one version of Python to the next, so that the numbers in expe
 
 Chance is splitmix64 (Steele, Lea and Flood, OOPSLA 2014), begun for each group of 500 texts by its number."""
 
+import collections
 import gzip
 import hashlib
 import json
@@ -175,6 +176,15 @@ def corpora(data_folder):
     return made
 
 
+def of_model(corpus, groups, name):
+    """The groups that a vocabulary is compared on: all, but for models of our own only some corpora and less chance."""
+    if not name.startswith("models/"):
+        return groups
+    if corpus not in ("special", "sweep", "random", "invalid"):
+        return []
+    return groups if groups is True else (g for n, g in enumerate(groups) if n < 20 or corpus != "random")
+
+
 def chunks(texts):
     for start in range(0, len(texts), GROUP):
         yield start, texts[start:start + GROUP]
@@ -199,3 +209,25 @@ def frames(texts):
 
 
 END = b"\xff\xff\xff\xff"
+EXPECTED = os.path.join(HERE, "expected.tsv")
+Group = collections.namedtuple("Group", "row name digest texts blob")
+Ids = collections.namedtuple("Ids", "row texts sums hashes")
+
+
+class Expected:
+    """expected.tsv as it stands: groups by corpus, hashes of vocabularies by name, ids by (corpus, vocabulary)."""
+
+    def __init__(self):
+        self.head, self.groups, self.vocabularies, self.ids = "", {}, {}, {}
+        with open(EXPECTED, encoding="utf-8") as f:
+            for row in f:
+                kind, *v = row.rstrip("\n").split("\t")
+                if row[0] == "#":
+                    self.head += row
+                elif kind == "group":
+                    self.groups.setdefault(v[0], []).append(Group(row, v[1], v[2], int(v[3]), v[4] if len(v) > 4 else None))
+                elif kind == "vocabulary":
+                    self.vocabularies[v[0]] = v[1]
+                else:
+                    hashes = [[h[i:i + 10] for i in range(0, len(h), 10)] for h in (v[4], v[4] if v[6] == "=" else v[6])]
+                    self.ids[v[0], v[1]] = Ids(row, int(v[2]), (int(v[3]), int(v[5])), hashes)
