@@ -26,6 +26,7 @@ TOKENIZER_LIBS = -lpcre2-8 -lutf8proc
 LDLIBS   = -lcsv -lcjson $(TOKENIZER_LIBS) $(LIBTRACE_LIBS)
 LIBS_trace-replay = -lcurl
 LIBS_trace-mock   = -levent_core
+GEN_trace-convert = $(O)/obj/gen/datasets_table.o
 
 # `make V=1` shows the commands.
 Q   = $(if $(V),,@)
@@ -91,18 +92,20 @@ $(O)/libtrace.a: $(call objs,$(wildcard libtrace/*.c))
 $(O)/libtokenizer.a: $(call objs,$(wildcard libtrace/tokenizer/*.c))
 $(O)/libformats.a: $(call objs,$(wildcard formats/*.c))
 $(O)/libtools.a: $(call objs,$(filter-out tools/trace-%,$(wildcard tools/*.c))) $(O)/obj/gen/words_table.o
-$(O)/libparts.a: $(call objs,$(PARTS))
+$(O)/libparts.a: $(call objs,$(PARTS)) $(O)/obj/gen/datasets_table.o
 $(O)/libparts.a $(ARCHIVES): $(O)/flags
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
 
+$(O)/gen/datasets_table.c: scripts/datasets-table.awk $(sort $(wildcard datasets/*/manifest.json)) | $(O)/gen/
+	$(Q)awk -f $^ > $@
 $(O)/gen/words_table.c: datasets/portable-words/words.tsv scripts/words-table.awk | $(O)/gen/
 	$(Q)awk -f scripts/words-table.awk $< > $@
-$(O)/obj/gen/words_table.o: $(O)/gen/words_table.c $(O)/flags | $(O)/obj/gen/
+$(O)/obj/gen/%.o: $(O)/gen/%.c $(O)/flags | $(O)/obj/gen/
 	$(Q)$(COMPILE) -MMD -MP -c -o $@ $<
 
 define tool_rule
-$(O)/bin/$(1): $(call objs,$(wildcard tools/$(1).c tools/$(1)-*.c tools/$(1:trace-%=%)/*.c)) $(ARCHIVES) | $(O)/bin/
+$(O)/bin/$(1): $(call objs,$(wildcard tools/$(1).c tools/$(1)-*.c tools/$(1:trace-%=%)/*.c)) $(GEN_$(1)) $(ARCHIVES) | $(O)/bin/
 	$$(call say,LINK,$$@)
 	$$(Q)$$(LINK) -o $$@ $$^ $$(LIBS_$(1)) $$(LDLIBS)
 endef

@@ -14,8 +14,8 @@ static struct {
 	const struct tr_format *format, *input_format;
 	uint64_t skip_bad, overhead, threads, seed;
 	const char *tokenizer, *arrivals, *think, *verify;
-	int turns, peer, no_payload, text, count_only, special;
-} opt = {.overhead = 5, .threads = UINT64_MAX, .seed = 1};
+	int turns, peer, payload, text, count_only, special;
+} opt = {.payload = 1, .overhead = 5, .threads = UINT64_MAX, .seed = 1};
 
 static struct cli_option options[] = {
     {.name = "output",
@@ -73,10 +73,11 @@ static struct cli_option options[] = {
      .choices = "none|vllm|sglang|aiperf|inference-perf",
      .arg = "TOOL",
      .help = "Keep of a sharegpt input what that tool keeps, by its own rule. Needs --tokenizer."},
-    {.name = "no-payload",
+    {.name = "payload",
      .type = CLI_FLAG,
-     .to = &opt.no_payload,
-     .help = "Lengths and links of texts, without the texts."},
+     .to = &opt.payload,
+     .negatable = 1,
+     .help = "Keep texts; with --no-payload only their lengths and links. Default: yes."},
     {.name = "message-overhead",
      .type = CLI_U64,
      .to = &opt.overhead,
@@ -490,7 +491,7 @@ static int check_options(struct job *job, struct tr_err *err)
 	                                  .delimiter = d ? *d : 0,
 	                                  .turns = (enum tr_turns)opt.turns,
 	                                  .peer = (enum tr_peer)opt.peer,
-	                                  .no_payload = opt.no_payload,
+	                                  .no_payload = !opt.payload,
 	                                  .message_overhead = (unsigned)opt.overhead,
 	                                  .threads = (unsigned)opt.threads,
 	                                  .skip_bad = opt.skip_bad,

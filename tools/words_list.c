@@ -21,7 +21,7 @@ static int look(struct tr_encoder *e, uint32_t i, int *first, int *behind, struc
 {
 	const struct words_entry *w = &words_all[i];
 	char text[48];
-	uint64_t alone, twice;
+	uint64_t alone = 0, twice = 0;
 	memcpy(text, w->text + 1, w->n - 1u);
 	memcpy(text + w->n - 1, w->text, w->n);
 	int rc = count(e, text, w->n - 1u, &alone, err);

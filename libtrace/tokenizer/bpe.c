@@ -73,40 +73,106 @@ static int bad_merge(const char *what, uint32_t rank, struct tr_slice piece, str
 	return -TR_EDATA;
 }
 
-static int add_merge(struct tr_tokenizer *t, struct tr_slice left, struct tr_slice right, uint32_t rank,
-                     struct tr_buf *scratch, uint32_t *near, struct tr_err *err)
+/* Merges are looked up some at once: each look-up is three places in memory that the processor does not have
+ * at hand, and it can fetch those of one while it waits for another's. */
+enum { AT_ONCE = 16, PARTS = 3, PIECE_MAX = 1 << 16 };
+
+struct part {
+	size_t at, n;
+	uint32_t hash, id;
+};
+struct waiting {
+	struct part part[AT_ONCE][PARTS]; /* left, right, both */
+	unsigned n;
+	uint32_t rank; /* of the first */
+	struct tr_buf bytes;
+};
+
+static struct tr_slice bytes_of(const struct waiting *w, const struct part *p)
 {
-	struct bpe *b = &t->bpe;
-	struct tr_slice rest = right;
-	uint32_t l = vocab_find(&t->vocab, left), r = vocab_find(&t->vocab, right);
-	if (l == TOK_NONE || r == TOK_NONE)
-		return bad_merge("not a piece of the vocabulary", rank, l == TOK_NONE ? left : right, err);
-	if (rest.n >= b->prefix.n) {
-		rest.p += b->prefix.n;
-		rest.n -= b->prefix.n;
-	}
-	scratch->n = 0;
-	int rc = tr_buf_add(scratch, left.p, left.n);
-	rc = rc ? rc : tr_buf_add(scratch, rest.p, rest.n);
-	if (rc < 0)
-		return bad_merge("too long", rank, left, err);
-	struct tr_slice whole = {scratch->p, scratch->n};
-	uint32_t id = vocab_find_near(&t->vocab, whole, near);
-	if (id == TOK_NONE)
-		return bad_merge("makes a piece that the vocabulary does not have", rank, whole, err);
-	rc = make_room(b, err);
-	if (rc < 0)
-		return rc;
-	struct merge *m = slot_of(b, (uint64_t)l << 32 | r);
-	b->count += m->pair == UINT64_MAX;
-	*m = (struct merge){(uint64_t)l << 32 | r, rank, id};
+	return (struct tr_slice){w->bytes.p + p->at, p->n};
+}
+
+static int look_up(struct tr_tokenizer *t, struct waiting *w, struct tr_err *err)
+{
+	const struct vocab *v = &t->vocab;
+	for (enum vocab_stage stage = VOCAB_SLOT; stage <= VOCAB_BYTES; stage++)
+		for (unsigned i = 0; i < w->n; i++)
+			for (unsigned k = 0; k < PARTS; k++)
+				vocab_fetch(v, w->part[i][k].hash, stage);
+	for (unsigned i = 0; i < w->n; i++)
+		for (unsigned k = 0; k < PARTS; k++) {
+			struct part *p = &w->part[i][k];
+			p->id = vocab_find_hashed(v, bytes_of(w, p), p->hash);
+			if (p->id == TOK_NONE)
+				return bad_merge(k < 2 ? "not a piece of the vocabulary"
+				                       : "makes a piece that the vocabulary does not have",
+				                 w->rank + i, bytes_of(w, p), err);
+		}
 	return 0;
 }
 
-/* "a b", or ["a","b"]. */
-static int take_merge(struct tr_tokenizer *t, struct tr_json *j, enum tr_json_token k, uint32_t rank,
-                      struct tr_buf b[3], uint32_t *near, struct tr_err *err)
+static int add_merges(struct tr_tokenizer *t, struct waiting *w, struct tr_err *err)
 {
+	struct bpe *b = &t->bpe;
+	int rc = look_up(t, w, err);
+	for (unsigned i = 0; i < w->n && rc == 0; i++) {
+		rc = make_room(b, err);
+		if (rc == 0)
+			__builtin_prefetch(
+			    &b->merges[pair_hash((uint64_t)w->part[i][0].id << 32 | w->part[i][1].id) &
+			               b->mask]);
+	}
+	for (unsigned i = 0; i < w->n && rc == 0; i++) {
+		const struct part *p = w->part[i];
+		uint64_t pair = (uint64_t)p[0].id << 32 | p[1].id;
+		rc = make_room(b, err);
+		if (rc < 0)
+			break;
+		struct merge *m = slot_of(b, pair);
+		b->count += m->pair == UINT64_MAX;
+		*m = (struct merge){pair, w->rank + i, p[2].id};
+	}
+	w->rank += w->n;
+	w->n = 0;
+	w->bytes.n = 0;
+	return rc;
+}
+
+static int keep_part(struct waiting *w, unsigned k, struct tr_slice a, struct tr_slice b)
+{
+	struct part *p = &w->part[w->n][k];
+	*p = (struct part){.at = w->bytes.n, .n = a.n + b.n};
+	int rc = tr_buf_add(&w->bytes, a.p, a.n);
+	rc = rc ? rc : tr_buf_add(&w->bytes, b.p, b.n);
+	p->hash = rc ? 0 : tok_hash(w->bytes.p + p->at, p->n);
+	return rc;
+}
+
+static int wait_for(struct tr_tokenizer *t, struct waiting *w, struct tr_slice left, struct tr_slice right,
+                    struct tr_err *err)
+{
+	const struct tr_buf *prefix = &t->bpe.prefix;
+	struct tr_slice rest = right, none = {"", 0};
+	if (rest.n >= prefix->n) {
+		rest.p += prefix->n;
+		rest.n -= prefix->n;
+	}
+	if (left.n > PIECE_MAX || right.n > PIECE_MAX)
+		return bad_merge("too long", w->rank + w->n, left, err);
+	int rc = keep_part(w, 0, left, none);
+	rc = rc ? rc : keep_part(w, 1, right, none);
+	rc = rc ? rc : keep_part(w, 2, left, rest);
+	if (rc < 0)
+		return tok_no_memory(err);
+	return ++w->n == AT_ONCE ? add_merges(t, w, err) : 0;
+}
+
+/* "a b", or ["a","b"]. */
+static int take_merge(struct tr_tokenizer *t, struct tr_json *j, enum tr_json_token k, struct waiting *w,
+                      struct tr_buf b[2], struct tr_err *err)
+{
+	uint32_t rank = w->rank + w->n;
 	struct tr_slice left, right;
 	if (k == TR_JSON_ARRAY) {
 		if (tr_json_next(j) != TR_JSON_STRING || tok_string(j, &b[0]) < 0 ||
@@ -127,27 +193,30 @@ static int take_merge(struct tr_tokenizer *t, struct tr_json *j, enum tr_json_to
 	}
 	if (!left.n || !right.n)
 		return bad_merge("an empty piece", rank, left, err);
-	return add_merge(t, left, right, rank, &b[2], near, err);
+	return wait_for(t, w, left, right, err);
 }
 
 int bpe_parse_merges(struct tr_tokenizer *t, struct tr_json *j, struct tr_err *err)
 {
-	struct tr_buf b[3];
+	struct waiting w = {.n = 0};
+	struct tr_buf b[2];
 	enum tr_json_token k = tr_json_next(j);
-	uint32_t rank = 0, near = 0;
 	int rc = k == TR_JSON_ARRAY ? 0 : tok_bad(err, j, "merges", "not a list");
-	for (int i = 0; i < 3; i++)
-		tr_buf_init(&b[i], 1 << 20);
+	tr_buf_init(&w.bytes, AT_ONCE * PARTS * 2 * PIECE_MAX);
+	tr_buf_init(&b[0], 1 << 20);
+	tr_buf_init(&b[1], 1 << 20);
 	while (rc == 0 && (k = tr_json_next(j)) != TR_JSON_CLOSE) {
 		if (k == TR_JSON_ERROR || k == TR_JSON_END)
 			rc = tok_bad(err, j, "merges", "not a list");
-		else if (rank == TOK_PIECES_MAX)
+		else if (w.rank >= TOK_PIECES_MAX)
 			rc = tr_fail(err, TR_ELIMIT, "more than %d merges", TOK_PIECES_MAX);
 		else
-			rc = take_merge(t, j, k, rank++, b, &near, err);
+			rc = take_merge(t, j, k, &w, b, err);
 	}
-	for (int i = 0; i < 3; i++)
-		tr_buf_free(&b[i]);
+	rc = rc ? rc : add_merges(t, &w, err);
+	tr_buf_free(&w.bytes);
+	tr_buf_free(&b[0]);
+	tr_buf_free(&b[1]);
 	return rc;
 }
 

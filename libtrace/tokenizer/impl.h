@@ -64,9 +64,9 @@ int vocab_add(struct vocab *v, struct tr_slice piece, uint32_t id,
               struct tr_err *err); /* the last one counts */
 uint32_t tok_hash(const char *p, size_t n);
 uint32_t vocab_find_hashed(const struct vocab *v, struct tr_slice piece, uint32_t hash);
-/* The same, looking first at the entry *near and the one behind it: merges come in the order of what they
- * make. */
-uint32_t vocab_find_near(const struct vocab *v, struct tr_slice piece, uint32_t *near);
+/* Ask for the memory that a look-up of this hash will need, stage by stage. The vocabulary is not empty. */
+enum vocab_stage { VOCAB_SLOT, VOCAB_ENTRY, VOCAB_BYTES };
+void vocab_fetch(const struct vocab *v, uint32_t hash, enum vocab_stage stage);
 static inline uint32_t vocab_find(const struct vocab *v, struct tr_slice piece) /* TOK_NONE: not there */
 {
 	return vocab_find_hashed(v, piece, tok_hash(piece.p, piece.n));

@@ -50,20 +50,20 @@ static int piece_is(const struct vocab *v, const struct piece *e, struct tr_slic
 	return e->n == piece.n && memcmp(v->arena.p + e->at, piece.p, piece.n) == 0;
 }
 
-uint32_t vocab_find_near(const struct vocab *v, struct tr_slice piece, uint32_t *near)
+void vocab_fetch(const struct vocab *v, uint32_t hash, enum vocab_stage stage)
 {
-	for (uint32_t i = *near; i < v->count && i < *near + 2; i++)
-		if (piece_is(v, &v->v[i], piece)) {
-			*near = i;
-			return v->v[i].id;
-		}
-	uint32_t hash = tok_hash(piece.p, piece.n);
-	for (uint32_t i = hash & v->mask; v->slots[i]; i = (i + 1) & v->mask)
-		if (v->slots[i] >> 32 == hash && piece_is(v, entry(v, i), piece)) {
-			*near = (uint32_t)v->slots[i] - 1;
-			return entry(v, i)->id;
-		}
-	return TOK_NONE;
+	uint32_t slot = hash & v->mask, index;
+	if (stage == VOCAB_SLOT) {
+		__builtin_prefetch(&v->slots[slot]);
+		return;
+	}
+	index = (uint32_t)v->slots[slot];
+	if (!index)
+		return;
+	if (stage == VOCAB_ENTRY)
+		__builtin_prefetch(&v->v[index - 1]);
+	else
+		__builtin_prefetch(v->arena.p + v->v[index - 1].at);
 }
 
 uint32_t vocab_find_hashed(const struct vocab *v, struct tr_slice piece, uint32_t hash)

@@ -49,7 +49,7 @@ is() { # expression, expected; the report stands in r.json
 @test "six requests, worked out by hand: counts, rates, tokens" {
 	trace-summarize --json small.jsonl >r.json
 	is 'd["kind"], d["state"], d["records"], d["verdict"]' '["results", "complete", 6, null]'
-	is 'd["requests"]' '{"offered": 6, "ok": 3, "failed": 2, "censored": 1, "skipped": 0, "by_error": {"censored": 1, "closed": 1, "http_5xx": 1}, "http": {"200": 3, "503": 1}}'
+	is 'd["requests"]' '{"offered": 6, "ok": 3, "failed": 2, "censored": 1, "unsent": 0, "by_error": {"censored": 1, "closed": 1, "http_5xx": 1}, "http": {"200": 3, "503": 1}}'
 	is 'd["rate"]' '{"offered_per_s": 100, "achieved_per_s": 100}' # 5 in 50 ms, 4 in 40 ms
 	is 'd["tokens"]' '{"in_asked": 210, "in_seen": 73, "out_asked": 35, "out_seen": 10, "cached": 8, "in_mismatched": 1, "out_mismatched": 1, "out_spread": 5}'
 	is 'd["bytes"], d["connections"]' '[{"out": 300, "in": 1400}, {"new": 1, "reused": 4, "resent": 1}]'

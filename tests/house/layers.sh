@@ -20,6 +20,7 @@ pthread.h           libtrace/* tools/replay/*
 curl/*              tools/replay/* tools/sweep/*
 event2/*            tools/mock/*
 yaml.h              libtrace/profile*
+emmintrin.h         libtrace/scan.h
 pcre2.h             libtrace/tokenizer/*
 utf8proc.h          libtrace/tokenizer/*
 sqlite3.h           tools/sweep/*

@@ -5,6 +5,7 @@
 #include "libtrace/err.h"
 #include "libtrace/json.h"
 #include "libtrace/rng.h"
+#include "libtrace/scan.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -220,6 +221,96 @@ static void quote_round_trip(void **state)
 	tr_buf_free(&back);
 }
 
+/* The plain way, by table 3-7 of the standard. */
+static int well_formed(const unsigned char *p, size_t n)
+{
+	for (size_t i = 0; i < n;) {
+		unsigned char c = p[i], low = 0x80, high = 0xbf;
+		size_t more = c < 0x80 ? 0 : c < 0xc2 ? 9 : c < 0xe0 ? 1 : c < 0xf0 ? 2 : c < 0xf5 ? 3 : 9;
+		if (more == 9 || more > n - i - 1)
+			return 0;
+		low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : low;
+		high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : high;
+		for (size_t k = 1; k <= more; k++) {
+			if (p[i + k] < low || p[i + k] > high)
+				return 0;
+			low = 0x80;
+			high = 0xbf;
+		}
+		i += 1 + more;
+	}
+	return 1;
+}
+
+/* Whole characters of all lengths, now and then with a byte changed: in blocks or one at a time, the same is
+ * said. */
+static void utf8(void **state)
+{
+	static const char *const chars[] = {"a",
+	                                    "\xc3\xa9",
+	                                    "\xe4\xb8\xad",
+	                                    "\xe0\xa4\x85",
+	                                    "\xed\x9f\xbf",
+	                                    "\xef\xbf\xbd",
+	                                    "\xf0\x9f\x98\x80",
+	                                    "plain text",
+	                                    "\xf4\x8f\xbf\xbf",
+	                                    "\xe4\xb8\xad\xe5\x9b\xbd"};
+	struct tr_rng g;
+	char text[400];
+	unsigned good = 0;
+	(void)state;
+	tr_rng_init(&g, 3, "utf8");
+	for (int i = 0; i < 60000; i++) {
+		size_t n = 0, want = tr_rng_below(&g, 120);
+		while (n < want) {
+			const char *c = chars[tr_rng_below(&g, 2) ? 2 : tr_rng_below(&g, 10)];
+			memcpy(text + n, c, strlen(c));
+			n += strlen(c);
+		}
+		if (n && tr_rng_below(&g, 2))
+			text[tr_rng_below(&g, n)] = (char)tr_rng_below(&g, 256);
+		if (n && tr_rng_below(&g, 4) == 0)
+			n -= tr_rng_below(&g, n < 3 ? n : 3);
+		int is = well_formed((const unsigned char *)text, n);
+		good += (unsigned)is;
+		assert_int_equal(tr_json_utf8((struct tr_slice){text, n}), is);
+	}
+	assert_in_range(good, 10000, 59000);
+}
+
+/* Where a plain stretch ends, at every offset, and how long a string is without its escapes. */
+static void stretches(void **state)
+{
+	struct tr_rng g;
+	struct tr_buf b;
+	char text[200];
+	(void)state;
+	tr_rng_init(&g, 4, "stretch");
+	tr_buf_init(&b, 4096);
+	for (int i = 0; i < 20000; i++) {
+		size_t n = tr_rng_below(&g, sizeof text), length;
+		for (size_t k = 0; k < n; k++)
+			text[k] = tr_rng_below(&g, 40) ? (char)(0x20 + tr_rng_below(&g, 224))
+			                               : "\"\\\x1f\n"[tr_rng_below(&g, 4)];
+		for (size_t at = 0; at <= n; at += 1 + tr_rng_below(&g, 9)) {
+			size_t plain = at;
+			while (plain < n && (unsigned char)text[plain] >= 0x20 && text[plain] != '"' &&
+			       text[plain] != '\\')
+				plain++;
+			assert_int_equal(tr_scan_string(text, at, n), plain);
+		}
+		for (size_t k = 0; k < n; k++)
+			text[k] = "\\unD8d0c\"a"[tr_rng_below(&g, 10)];
+		b.n = 0;
+		int rc = tr_json_unescape((struct tr_slice){text, n}, 0, &b);
+		assert_int_equal(tr_json_unescaped((struct tr_slice){text, n}, &length), rc);
+		if (rc == 0)
+			assert_int_equal(length, b.n);
+	}
+	tr_buf_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -230,6 +321,8 @@ int main(void)
 	    cmocka_unit_test(skips_whole_values),
 	    cmocka_unit_test(escapes),
 	    cmocka_unit_test(quote_round_trip),
+	    cmocka_unit_test(utf8),
+	    cmocka_unit_test(stretches),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,6 +56,9 @@ int count_lines(const struct cli_tool *tool, const struct cli_args *args, const 
 /* --- verify.c ---------------------------------------------------------------------------------------------
  */
 
+extern const struct dataset_text {
+	const char *name, *json;
+} dataset_texts[]; /* the manifests; ends with name NULL */
 /* Exit status: 0 the file is one of the data set, 4 it is not, 2 no such data set. */
 int verify_dataset(const struct cli_tool *tool, const char *name, const char *path);
 

@@ -50,7 +50,7 @@ static void skip(struct worker *w, struct job *j)
 	worker_dispatched(w, j);
 	w->s.by[OUT_SESSION]++;
 	TR_SET(&r, error, tr_slice_of(outcome_name(OUT_SESSION)));
-	TR_SET(&r, status, tr_slice_of("skipped"));
+	TR_SET(&r, status, tr_slice_of("unsent"));
 	TR_SET(&r, worker, w->index);
 	if (w->run->sink)
 		worker_keep(w, &r);

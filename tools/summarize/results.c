@@ -202,8 +202,8 @@ static int count_status(struct sum_results *r, const struct tr_rec *rec)
 	static const struct tr_slice unstated = {"unstated", 8};
 	struct tr_slice status = TR_HAS(rec, status) ? rec->status : (struct tr_slice){"", 0};
 	int ok = is(status, "ok"), censored = is(status, "censored");
-	if (is(status, "skipped")) {
-		r->skipped++;
+	if (is(status, "unsent")) {
+		r->unsent++;
 		if (TR_HAS(rec, error) && rec->error.n > 0)
 			count_class(r, rec->error);
 		return 0;

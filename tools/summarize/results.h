@@ -128,7 +128,7 @@ struct sum_differ {
 
 struct sum_results {
 	uint64_t offered, ok, failed, censored;
-	uint64_t skipped; /* turns of sessions that had failed: not sent, not offered */
+	uint64_t unsent; /* turns of sessions that had failed: not sent, not offered */
 	unsigned nclasses;
 	struct sum_class classes[SUM_CLASSES]; /* the last one counts all that found no place */
 	uint64_t codes[SUM_CODES + 1];         /* the last one: all above */

@@ -59,7 +59,7 @@ static void requests(struct rep_json *j, const struct sum_results *r)
 	rep_u64(j, "ok", r->ok);
 	rep_u64(j, "failed", r->failed);
 	rep_u64(j, "censored", r->censored);
-	rep_u64(j, "skipped", r->skipped);
+	rep_u64(j, "unsent", r->unsent);
 	rep_open(j, "by_error", '{');
 	for (unsigned i = 0; i < r->nclasses; i++)
 		rep_u64(j, r->classes[i].text, r->classes[i].n);

@@ -61,8 +61,8 @@ static void requests(const struct sum *s)
 	item(&all, "%s ok", rep_thousands(r->ok, a));
 	item(&all, "%s failed", rep_thousands(r->failed, a));
 	item(&all, "%s censored", rep_thousands(r->censored, a));
-	if (r->skipped)
-		item(&all, "%s skipped", rep_thousands(r->skipped, a));
+	if (r->unsent)
+		item(&all, "%s unsent", rep_thousands(r->unsent, a));
 	end_list(&all);
 	for (unsigned i = 0; i < r->nclasses; i++)
 		item(&errors, "%s %s", r->classes[i].text, rep_thousands(r->classes[i].n, a));
