@@ -718,7 +718,7 @@ static int encode_cached(struct tr_encoder *e, struct tr_slice word, int raw, st
 		return ids_add(ids, e->bpe->ids + slot->first, slot->ids, err);
 	size_t from = ids->n;
 	int rc = encode(e, word, raw, ids, err);
-	if (rc == 0)
+	if (rc == 0 && ids->n > from)
 		remember(e->bpe, slot, word, hash, ids->v + from, ids->n - from);
 	return rc;
 }
