@@ -39,6 +39,7 @@ PARTS   := $(sort $(wildcard tools/*/*.c))
 TEST_LIBS = $(O)/libparts.a $(ARCHIVES)
 TEST_LDLIBS = $(foreach t,$(TOOLS),$(LIBS_$t)) $(LDLIBS)
 UNIT    := $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/unit/test_*.c)))
+HELPERS := $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/tokenizer/*.c)))
 FUZZ    := $(patsubst %.c,$(O)/%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 PAGES   := $(patsubst docs/man/%.scd,$(O)/man/%,$(sort $(wildcard docs/man/*.scd)))
 SCDOC   := $(shell command -v scdoc)
@@ -110,7 +111,10 @@ $(O)/bin/$(1): $(call objs,$(wildcard tools/$(1).c tools/$(1)-*.c tools/$(1:trac
 endef
 $(foreach t,$(TOOLS),$(eval $(call tool_rule,$t)))
 
-tests: $(UNIT)
+tests: $(UNIT) $(HELPERS)
+$(HELPERS): $(O)/%: $(O)/obj/%.o $(ARCHIVES) | $$(@D)/
+	$(call say,LINK,$@)
+	$(Q)$(LINK) -o $@ $^ $(LDLIBS)
 $(UNIT): $(O)/%: $(O)/obj/%.o $(TEST_LIBS) | $$(@D)/
 	$(call say,LINK,$@)
 	$(Q)$(LINK) -o $@ $^ -lcmocka $(TEST_LDLIBS)

@@ -99,6 +99,8 @@ static int parse_object(struct tr_tokenizer *t, struct tr_json *j, struct tr_err
 		else if (tr_json_skip(j, k, NULL) < 0)
 			rc = tok_bad(err, j, "normalizer", "bad value");
 	}
+	if (rc == 0 && n && n->kind == NORM_PRECOMPILED && !n->units)
+		rc = tr_fail(err, TR_EDATA, "normalizer: no character map");
 	return rc == 0 && j->reason ? tok_bad(err, j, "normalizer", j->reason) : rc;
 }
 
