@@ -21,13 +21,17 @@ static int may_follow(uint32_t cp)
 	return 0;
 }
 
+static utf8proc_option_t decomposing(const struct normalizer *n)
+{
+	return UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | (n->compat ? UTF8PROC_COMPAT : 0);
+}
+
 /* Is a character that decomposes the one that it becomes again? U+212B is not: it becomes U+00C5. */
-static int comes_back(uint32_t cp)
+static int comes_back(const struct normalizer *f, uint32_t cp)
 {
 	utf8proc_int32_t to[8];
 	int last = 0;
-	utf8proc_ssize_t n =
-	    utf8proc_decompose_char((utf8proc_int32_t)cp, to, 8, UTF8PROC_STABLE | UTF8PROC_DECOMPOSE, &last);
+	utf8proc_ssize_t n = utf8proc_decompose_char((utf8proc_int32_t)cp, to, 8, decomposing(f), &last);
 	n = n > 0 && n <= 8 ? utf8proc_normalize_utf32(to, n, UTF8PROC_STABLE | UTF8PROC_COMPOSE) : 0;
 	return n == 1 && to[0] == (utf8proc_int32_t)cp;
 }
@@ -59,7 +63,7 @@ static enum state state_of(const struct normalizer *n, uint32_t cp)
 		return n->compose ? SETTLED : OPEN;
 	const utf8proc_property_t *p = utf8proc_get_property((utf8proc_int32_t)cp);
 	int plain = !p->combining_class && p->decomp_seqindex == UINT16_MAX;
-	if (cp_age(cp) > AGE_9)
+	if (cp_age(cp) > AGE_9 || cp == 0x11a7) /* no Jamo, but utf8proc composes it away */
 		return INERT;
 	if (p->combining_class || (cp >= 0x1100 && cp < 0x1200)) /* Jamo compose by rule */
 		return OPEN;
@@ -71,7 +75,7 @@ static enum state state_of(const struct normalizer *n, uint32_t cp)
 		return SETTLED;
 	if (p->decomp_type != 0)
 		return n->compat ? OPEN : SETTLED;
-	return comes_back(cp) ? SETTLED : OPEN;
+	return comes_back(n, cp) ? SETTLED : OPEN;
 }
 
 /* Code points of one stretch. */
@@ -98,7 +102,6 @@ static int room(struct stretch *t, size_t more)
 static int decompose(const struct normalizer *n, struct tr_slice s, struct stretch *t)
 {
 	enum { LONGEST = 18 }; /* U+FDFA */
-	utf8proc_option_t o = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | (n->compat ? UTF8PROC_COMPAT : 0);
 	size_t length;
 	int last = 0;
 	for (size_t i = 0; i < s.n; i += length) {
@@ -106,8 +109,8 @@ static int decompose(const struct normalizer *n, struct tr_slice s, struct stret
 		int rc = room(t, LONGEST);
 		if (rc < 0)
 			return rc;
-		utf8proc_ssize_t got =
-		    utf8proc_decompose_char((utf8proc_int32_t)cp, t->v + t->n, LONGEST, o, &last);
+		utf8proc_ssize_t got = utf8proc_decompose_char((utf8proc_int32_t)cp, t->v + t->n, LONGEST,
+		                                               decomposing(n), &last);
 		if (got < 0 || got > LONGEST)
 			return -TR_ELIMIT;
 		t->n += (size_t)got;
