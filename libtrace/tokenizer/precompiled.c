@@ -19,7 +19,9 @@ int precompiled_parse(struct normalizer *n, struct tr_slice base64, struct tr_er
 {
 	size_t padding = 0;
 	int rc;
+	tr_buf_free(&n->text); /* a key that stands twice */
 	tr_buf_init(&n->text, TOK_FILE_MAX);
+	n->units = 0;
 	if (base64.n % 4 || base64.n > TOK_FILE_MAX / 2)
 		return tr_fail(err, TR_EDATA, "normalizer: not the base64 of a character map");
 	while (padding < 2 && padding < base64.n && base64.p[base64.n - 1 - padding] == '=')
