@@ -38,6 +38,8 @@ int precompiled_parse(struct normalizer *n, struct tr_slice base64, struct tr_er
 		bytes = bytes << 8 | (unsigned char)n->text.p[i];
 	if (bytes % 4 || bytes == 0 || bytes > n->text.n - 4)
 		return tr_fail(err, TR_EDATA, "normalizer: a character map of another length than it says");
+	if (!utf8_valid((struct tr_slice){n->text.p + 4 + bytes, n->text.n - 4 - bytes}))
+		return tr_fail(err, TR_EDATA, "normalizer: a character map whose texts are not UTF-8");
 	n->units = bytes / 4;
 	return 0;
 }
@@ -69,6 +71,8 @@ static int look_up(const struct normalizer *n, struct tr_slice s, struct tr_slic
 		if (value >= n->text.n - pool)
 			return 0;
 		const char *p = n->text.p + pool + value;
+		if (((unsigned char)*p & 0xc0) == 0x80) /* within a character */
+			return 0;
 		const char *end = memchr(p, '\0', n->text.n - pool - value);
 		*to = (struct tr_slice){p, end ? (size_t)(end - p) : n->text.n - pool - value};
 		return 1;
