@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 enum {
-	SHORT_WORD = 40,  /* symbols that are merged by looking at all of them */
+	SHORT_WORD = 128, /* symbols that are merged by looking at all of them */
 	CACHED_WORD = 64, /* bytes of a word that is remembered */
 	CACHE_SLOTS = 1 << 16,
 	CACHE_WORDS = CACHE_SLOTS / 2,
@@ -21,15 +21,30 @@ enum {
 
 /* --- merges ------------------------------------------------------------------------------- */
 
-static uint32_t pair_hash(uint64_t pair)
+static uint64_t pair_hash(uint64_t pair)
 {
-	return (uint32_t)((pair * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
+	return pair * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static uint32_t home_of(const struct bpe *b, uint64_t pair)
+{
+	return (uint32_t)(pair_hash(pair) >> 32) & b->mask;
+}
+
+/* Most pairs that are asked for have no rank. A bit for each that has, four times as many bits as slots,
+ * tells so in less memory. */
+static uint32_t bit_of(const struct bpe *b, uint64_t pair)
+{
+	return (uint32_t)(pair_hash(pair) >> 24) & (b->mask * 4 + 3);
 }
 
 static const struct merge *find_merge(const struct bpe *b, uint32_t left, uint32_t right)
 {
 	uint64_t pair = (uint64_t)left << 32 | right;
-	for (uint32_t i = pair_hash(pair) & b->mask;; i = (i + 1) & b->mask) {
+	uint32_t bit = bit_of(b, pair);
+	if (!(b->may[bit / 64] >> (bit % 64) & 1))
+		return NULL;
+	for (uint32_t i = home_of(b, pair);; i = (i + 1) & b->mask) {
 		if (b->merges[i].pair == pair)
 			return &b->merges[i];
 		if (b->merges[i].pair == UINT64_MAX)
@@ -37,9 +52,22 @@ static const struct merge *find_merge(const struct bpe *b, uint32_t left, uint32
 	}
 }
 
+static int set_bits(struct bpe *b, struct tr_err *err)
+{
+	b->may = calloc((size_t)(b->mask / 16) + 1, sizeof *b->may);
+	if (!b->may)
+		return tok_no_memory(err);
+	for (uint32_t i = 0; i <= b->mask; i++)
+		if (b->merges[i].pair != UINT64_MAX) {
+			uint32_t bit = bit_of(b, b->merges[i].pair);
+			b->may[bit / 64] |= UINT64_C(1) << (bit % 64);
+		}
+	return 0;
+}
+
 static struct merge *slot_of(struct bpe *b, uint64_t pair)
 {
-	uint32_t i = pair_hash(pair) & b->mask;
+	uint32_t i = home_of(b, pair);
 	while (b->merges[i].pair != pair && b->merges[i].pair != UINT64_MAX)
 		i = (i + 1) & b->mask;
 	return &b->merges[i];
@@ -120,8 +148,7 @@ static int add_merges(struct tr_tokenizer *t, struct waiting *w, struct tr_err *
 		rc = make_room(b, err);
 		if (rc == 0)
 			__builtin_prefetch(
-			    &b->merges[pair_hash((uint64_t)w->part[i][0].id << 32 | w->part[i][1].id) &
-			               b->mask]);
+			    &b->merges[home_of(b, (uint64_t)w->part[i][0].id << 32 | w->part[i][1].id)]);
 	}
 	for (unsigned i = 0; i < w->n && rc == 0; i++) {
 		const struct part *p = w->part[i];
@@ -222,22 +249,44 @@ int bpe_parse_merges(struct tr_tokenizer *t, struct tr_json *j, struct tr_err *e
 
 /* --- when all is known -------------------------------------------------------------------------- */
 
-/* No piece of several characters has U+2581 behind another one: merges cannot cross such a place. */
-static int cut_anywhere(const struct vocab *v)
+/* Which bytes end a character that some piece has a U+2581 behind: merges may cross the place between the
+ * two. Others they cannot cross, so that a text may be cut there. A run of U+2581 stays together. */
+static int list_joins(const struct vocab *v, unsigned char joins[256])
 {
 	static const char space[] = "\xe2\x96\x81";
 	if (vocab_find(v, tr_slice_of(space)) == TOK_NONE)
 		return 0;
 	for (uint32_t i = 0; i < v->count; i++) {
 		const char *p = v->arena.p + v->v[i].at;
-		size_t n = v->v[i].n, k = 0;
-		while (k + 3 <= n && memcmp(p + k, space, 3) == 0)
-			k += 3;
-		for (; k + 3 <= n; k++)
+		for (size_t k = 1; k + 3 <= v->v[i].n; k++)
 			if (memcmp(p + k, space, 3) == 0)
-				return 0;
+				joins[(unsigned char)p[k - 1]] = 1;
 	}
+	joins[0x81] = 1; /* U+2581 itself */
 	return 1;
+}
+
+/* The pairs that every word of a byte-level model begins with. */
+static int list_byte_pairs(struct tr_tokenizer *t, struct tr_err *err)
+{
+	struct bpe *b = &t->bpe;
+	char text[2];
+	b->bytes = malloc(65536 * sizeof *b->bytes);
+	if (!b->bytes)
+		return tok_no_memory(err);
+	for (uint32_t i = 0; i < 65536; i++) {
+		b->bytes[i] = (struct merge){.rank = TOK_NONE, .id = TOK_NONE};
+		text[0] = (char)(i >> 8);
+		text[1] = (char)i;
+		if (b->by_rank) {
+			b->bytes[i].id = b->bytes[i].rank = vocab_find(&t->vocab, (struct tr_slice){text, 2});
+			continue;
+		}
+		const struct merge *m = find_merge(b, b->byte_id[i >> 8], b->byte_id[i & 255]);
+		if (m)
+			b->bytes[i] = *m;
+	}
+	return 0;
 }
 
 int bpe_ready(struct tr_tokenizer *t, struct tr_err *err)
@@ -269,7 +318,10 @@ int bpe_ready(struct tr_tokenizer *t, struct tr_err *err)
 	}
 	if (rc == 0 && b->by_rank && !b->raw_bytes)
 		return tr_fail(err, TR_EDATA, "not every single byte has a rank");
-	b->parts = !t->pres && !b->ignore_merges && !b->prefix.n && !b->suffix.n && cut_anywhere(&t->vocab);
+	b->parts = !b->ignore_merges && !b->prefix.n && !b->suffix.n && list_joins(&t->vocab, b->joins);
+	rc = rc ? rc : set_bits(b, err);
+	if (rc == 0 && b->raw_bytes)
+		rc = list_byte_pairs(t, err);
 	/* A last step that only writes bytes as characters need not be run. */
 	if (t->pres && t->pre[t->pres - 1].kind == PRE_BYTES && b->raw_bytes)
 		t->pre[t->pres - 1].leave_bytes = 1;
@@ -279,6 +331,8 @@ int bpe_ready(struct tr_tokenizer *t, struct tr_err *err)
 void bpe_free(struct bpe *b)
 {
 	free(b->merges);
+	free(b->may);
+	free(b->bytes);
 	tr_buf_free(&b->unk);
 	tr_buf_free(&b->prefix);
 	tr_buf_free(&b->suffix);
@@ -484,22 +538,38 @@ static uint32_t rank_of(const struct tr_tokenizer *t, const char *word, const st
 	return m ? m->rank : TOK_NONE;
 }
 
-static void merge_short(const struct tr_tokenizer *t, struct tr_slice word, struct bpe_work *w)
+/* The first pairs of a word: of bytes, by their table. */
+static void first_ranks(const struct tr_tokenizer *t, struct tr_slice word, int raw, const struct bpe_work *w,
+                        uint32_t *rank, uint32_t *id)
+{
+	const struct symbol *s = w->s;
+	for (size_t i = 0; i + 1 < w->n; i++) {
+		if (raw) {
+			const struct merge *m =
+			    &t->bpe.bytes[(unsigned char)word.p[i] << 8 | (unsigned char)word.p[i + 1]];
+			rank[i] = m->rank;
+			id[i] = m->id;
+		} else {
+			rank[i] =
+			    rank_of(t, word.p, &s[i], &s[i + 1], i + 2 < w->n ? s[i + 2].at : word.n, &id[i]);
+		}
+	}
+}
+
+static void merge_short(const struct tr_tokenizer *t, struct tr_slice word, int raw, struct bpe_work *w)
 {
 	uint32_t rank[SHORT_WORD], id[SHORT_WORD] = {0};
 	struct symbol *s = w->s;
 	size_t n = w->n;
+	first_ranks(t, word, raw, w, rank, id);
 #define END_OF(i) ((i) + 1 < n ? s[(i) + 1].at : word.n)
-	for (size_t i = 0; i + 1 < n; i++)
-		rank[i] = rank_of(t, word.p, &s[i], &s[i + 1], END_OF(i + 1), &id[i]);
 	for (;;) {
 		size_t best = 0;
 		uint32_t lowest = TOK_NONE;
-		for (size_t i = 0; i + 1 < n; i++)
-			if (rank[i] < lowest) {
-				lowest = rank[i];
-				best = i;
-			}
+		for (size_t i = 0; i + 1 < n; i++) {
+			best = rank[i] < lowest ? i : best;
+			lowest = rank[i] < lowest ? rank[i] : lowest;
+		}
 		if (lowest == TOK_NONE)
 			break;
 		s[best].id = id[best];
@@ -631,7 +701,7 @@ static int encode(struct tr_encoder *e, struct tr_slice word, int raw, struct tr
 	if (rc == 0 && w->n > SHORT_WORD)
 		rc = merge_long(e->t, word, w, err);
 	else if (rc == 0)
-		merge_short(e->t, word, w);
+		merge_short(e->t, word, raw, w);
 	for (size_t i = 0; i < w->n && rc == 0; i++)
 		rc = ids_push(ids, w->s[i].id, err);
 	return rc;
@@ -653,23 +723,27 @@ static int encode_cached(struct tr_encoder *e, struct tr_slice word, int raw, st
 	return rc;
 }
 
-/* Where no piece crosses the place before a U+2581, words are found here, and their ids remembered. */
+/* The end of the stretch that begins at `from`: the next place before a U+2581 that no piece crosses. */
+static size_t part_end(const struct bpe *b, struct tr_slice text, size_t from)
+{
+	for (size_t i = from + 1; i < text.n; i++) {
+		const char *lead = memchr(text.p + i, '\xe2', text.n - i);
+		if (!lead)
+			return text.n;
+		i = (size_t)(lead - text.p);
+		if (i + 3 <= text.n && memcmp(lead, "\xe2\x96\x81", 3) == 0 &&
+		    !b->joins[(unsigned char)text.p[i - 1]])
+			return i;
+	}
+	return text.n;
+}
+
 static int encode_parts(struct tr_encoder *e, struct tr_slice text, struct tr_ids *ids, struct tr_err *err)
 {
-	size_t from = 0, i = 0;
 	int rc = 0;
-	while (from < text.n && rc == 0) {
-		while (i + 3 <= text.n && memcmp(text.p + i, "\xe2\x96\x81", 3) == 0)
-			i += 3;
-		do {
-			const char *lead = i < text.n ? memchr(text.p + i, '\xe2', text.n - i) : NULL;
-			i = lead ? (size_t)(lead - text.p) : text.n;
-			if (i + 3 <= text.n && memcmp(text.p + i, "\xe2\x96\x81", 3) == 0)
-				break;
-			i += i < text.n;
-		} while (i < text.n);
-		rc = encode_cached(e, (struct tr_slice){text.p + from, i - from}, 0, ids, err);
-		from = i;
+	for (size_t from = 0, end; from < text.n && rc == 0; from = end) {
+		end = part_end(&e->t->bpe, text, from);
+		rc = encode_cached(e, (struct tr_slice){text.p + from, end - from}, 0, ids, err);
 	}
 	return rc;
 }

@@ -5,19 +5,13 @@
  */
 #include "libtrace/tokenizer/impl.h"
 
-static int itself(unsigned char b)
-{
-	return (b >= 33 && b <= 126) || (b >= 161 && b <= 172) || b >= 174;
-}
-
 uint32_t byte_char(unsigned char byte)
 {
-	uint32_t other = 256;
-	if (itself(byte))
-		return byte;
-	for (unsigned b = 0; b < byte; b++)
-		other += !itself((unsigned char)b);
-	return other;
+	if (byte <= 32)
+		return 256u + byte;
+	if (byte >= 127 && byte <= 160)
+		return 256u + 33 + (byte - 127u);
+	return byte == 173 ? 256u + 33 + 34 : byte;
 }
 
 int byte_map(struct tr_slice s, struct tr_buf *b)

@@ -189,15 +189,18 @@ struct merge {
 };
 struct bpe {
 	struct merge *merges; /* open addressing */
+	struct merge *bytes;  /* byte-level: of the bytes left << 8 | right; rank TOK_NONE: none */
 	uint32_t mask, count;
 	int by_rank; /* tiktoken: no merges; a pair's rank is the id of its bytes */
 	int ignore_merges, fuse_unk, byte_fallback;
 	struct tr_buf unk, prefix, suffix;
 	uint32_t unk_id;
-	uint32_t byte_id[256];  /* ids of single bytes: mapped (byte-level), or <0x..> (byte fallback) */
-	uint32_t ascii_id[128]; /* ids of single characters */
-	int raw_bytes;          /* byte-level, and every byte has a piece */
-	int parts;              /* no piece has U+2581 behind another character: a word may be cut there */
+	uint32_t byte_id[256];    /* ids of single bytes: mapped (byte-level), or <0x..> (byte fallback) */
+	uint32_t ascii_id[128];   /* ids of single characters */
+	int raw_bytes;            /* byte-level, and every byte has a piece */
+	uint64_t *may;            /* bits: a pair whose bit is not set has no rank */
+	int parts;                /* a word may be cut before a U+2581 ... */
+	unsigned char joins[256]; /* ... but not behind a character that ends so */
 };
 struct bpe_work;
 
