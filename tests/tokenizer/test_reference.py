@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Token ids against the numbers of the reference in expected.tsv: every vocabulary in REPRISE_VOCAB, files of ranks made of
-some of them, and every model of our own, on the corpora of texts.py, with and without added tokens. The short form takes of some corpora every second or eighth chunk, other ones for each
-vocabulary, so that eight vocabularies between them see all; REPRISE_FULL=1 takes everything. Prints TAP."""
+"""Token ids against the numbers of the reference in expected.tsv: every vocabulary in REPRISE_VOCAB, files of ranks made of some of
+them, and every model of our own, on the corpora of texts.py, with and without added tokens. The short form takes of some corpora every
+second or eighth chunk, other ones for each vocabulary, so that eight vocabularies between them see all; REPRISE_FULL=1 takes everything.
+Prints TAP."""
 
 import hashlib
 import os
