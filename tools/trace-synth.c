@@ -5,17 +5,18 @@
  */
 #include "libtrace/law.h"
 #include "tools/cli.h"
+#include "tools/word_texts.h"
 #include <cjson/cJSON.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 static struct {
-	const char *arrivals, *input, *output, *model, *path;
+	const char *arrivals, *input, *output, *model, *path, *tokenizer;
 	const struct tr_format *format;
 	uint64_t requests, seed;
 	int64_t duration_ns;
-	int list_laws;
+	int list_laws, text;
 } opt = {.requests = UINT64_MAX, .duration_ns = -1, .seed = 1}; /* neither end is set */
 
 static struct cli_option options[] = {
@@ -50,6 +51,18 @@ static struct cli_option options[] = {
      .to = &opt.model,
      .arg = "NAME",
      .help = "Model that every request names. Default: none."},
+    {.name = "text",
+     .type = CLI_CHOICE,
+     .to = &opt.text,
+     .choices = "none|words",
+     .arg = "KIND",
+     .help = "words: prompts and answers of exactly these lengths, of words that are one token each."},
+    {.name = "tokenizer",
+     .type = CLI_STRING,
+     .to = &opt.tokenizer,
+     .arg = "FILE",
+     .help = "With --text: tokenizer.json or tiktoken file whose words are taken. Default: words that eight "
+             "vocabularies share."},
     {.name = "file",
      .letter = 'o',
      .type = CLI_STRING,
@@ -111,6 +124,8 @@ struct synth {
 	struct tr_arrival arrivals;
 	struct tr_length input, output;
 	struct tr_rng arrivals_rng, input_rng, output_rng;
+	struct tr_tokenizer *tokenizer;
+	struct word_texts words;
 };
 
 static int need(const char *value, const char *name, struct tr_err *err)
@@ -137,6 +152,12 @@ static int prepare(struct synth *s, struct tr_err *err)
 	rc = rc < 0 ? rc : named(tr_arrival_parse(&s->arrivals, opt.arrivals, err), "--arrivals", err);
 	rc = rc < 0 ? rc : named(tr_length_parse(&s->input, opt.input, err), "--input", err);
 	rc = rc < 0 ? rc : named(tr_length_parse(&s->output, opt.output, err), "--output", err);
+	if (rc == 0 && opt.tokenizer && !opt.text)
+		return cli_bad_option(err, "--tokenizer", NULL, "goes with --text words");
+	if (rc == 0 && opt.tokenizer)
+		rc = tr_tokenizer_open(&s->tokenizer, opt.tokenizer, err);
+	if (rc == 0 && opt.text)
+		rc = word_texts_init(&s->words, s->tokenizer, opt.seed, err);
 	tr_rng_init(&s->arrivals_rng, opt.seed, "arrivals");
 	tr_rng_init(&s->input_rng, opt.seed, "input");
 	tr_rng_init(&s->output_rng, opt.seed, "output");
@@ -194,6 +215,8 @@ static int draw(struct synth *s, struct tr_rec *r, struct tr_err *err)
 	TR_SET(r, arrival_ns, arrival);
 	TR_SET(r, in_tokens, in);
 	TR_SET(r, out_tokens, out);
+	r->mask &= ~(TR_BIT(payload) | TR_BIT(answer));
+	rc = rc < 0 ? rc : word_texts_apply(&s->words, r, err);
 	return rc < 0 ? rc : 1;
 }
 
@@ -217,13 +240,18 @@ static int make(struct synth *s, struct tr_writer *w, const struct cli_args *arg
 	cli_progress_done(args);
 	if (rc >= 0 && cli_interrupted())
 		rc = tr_meta_set(&tr_writer_tail(w)->state, "interrupted", err);
+	if (rc >= 0 && s->tokenizer) {
+		struct tr_tail *t = tr_writer_tail(w);
+		rc = tr_meta_set(&t->tokenizer, tr_tokenizer_name(s->tokenizer), err);
+		rc = rc < 0 ? rc : tr_meta_set(&t->tokenizer_sha256, tr_tokenizer_sha256(s->tokenizer), err);
+	}
 	return rc < 0 ? rc : 0;
 }
 
 int main(int argc, char **argv)
 {
 	struct cli_args args;
-	struct synth s;
+	struct synth s = {.tokenizer = NULL};
 	struct tr_writer *w;
 	struct tr_err err;
 	int rc;
@@ -244,6 +272,8 @@ int main(int argc, char **argv)
 		tr_writer_abort(w);
 	else
 		rc = tr_writer_finish(w, &err);
+	word_texts_free(&s.words);
+	tr_tokenizer_free(s.tokenizer);
 	if (rc < 0)
 		return cli_fail(&tool, &err);
 	return cli_interrupted() ? 128 + cli_interrupted() : 0;

@@ -8,6 +8,7 @@ setup() {
 	root=$PWD
 	cd "$BATS_TEST_TMPDIR"
 	cp "$root"/datasets/azure-llm-2023/sample.csv azure.csv
+	cp "$root"/datasets/sharegpt/sample.json sharegpt.json
 	mkfifo url
 	trace-mock --port 0 --ttft 20ms --itl 2ms --duration 120s >url 2>mock.err &
 	mock=$!

@@ -10,7 +10,7 @@
 #include "libtrace/rec.h"
 #include "libtrace/tokenizer/tokenizer.h"
 #include "tools/cli.h"
-#include "tools/prompt.h"
+#include "tools/word_texts.h"
 
 /* --- arrivals.c: times for a source without ----------------------------------------------------------- */
 
@@ -28,23 +28,6 @@ struct arrivals { /* zeroed: does nothing */
 /* law as for trace-synth; think NULL, "5s" or "exponential:5s". */
 int arrivals_init(struct arrivals *a, const char *law, const char *think, uint64_t seed, struct tr_err *err);
 int arrivals_apply(struct arrivals *a, struct tr_rec *r, struct tr_err *err);
-
-/* --- words.c: texts for a trace without ----------------------------------------------------------------- */
-
-struct word_texts { /* zeroed: does nothing */
-	int on;
-	struct prompt_opts prompt;
-	struct words_list list;
-	struct tr_buf payload, answer;
-	uint64_t last_id, last_in, last_out; /* of the record before */
-	int any;
-	uint64_t raised; /* turns whose lengths leave no word for the new message: it got one */
-};
-/* t NULL: the words that eight vocabularies share. */
-int word_texts_init(struct word_texts *w, const struct tr_tokenizer *t, uint64_t seed, struct tr_err *err);
-void word_texts_free(struct word_texts *w);
-/* The texts are borrowed until the next call. */
-int word_texts_apply(struct word_texts *w, struct tr_rec *r, struct tr_err *err);
 
 /* --- count.c ---------------------------------------------------------------------------------------------
  */

@@ -71,6 +71,8 @@ static int fill(struct counting *c, struct batch *b, struct tr_err *err)
 		int rc = tr_buf_add(&c->carry, c->piece.p, n);
 		c->piece = (struct tr_slice){c->piece.p + n, c->piece.n - n};
 		if (rc < 0 || c->carry.n > LINE_MAX_BYTES) {
+			if (b->text.n) /* first the lines before it */
+				return 1;
 			tr_fail(err, TR_ELIMIT, "a line of more than 64 MiB");
 			tr_err_line(err, c->line);
 			return -TR_ELIMIT;

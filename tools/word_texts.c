@@ -5,7 +5,7 @@
  * share their words. A later turn of a session is what its prompt is longer than the prompt before and its
  * answer together.
  */
-#include "tools/convert/convert.h"
+#include "tools/word_texts.h"
 
 int word_texts_init(struct word_texts *w, const struct tr_tokenizer *t, uint64_t seed, struct tr_err *err)
 {
