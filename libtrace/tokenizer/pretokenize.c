@@ -129,6 +129,8 @@ static int parse_object(struct tr_tokenizer *t, struct tr_json *j, struct tr_err
 	}
 	if (rc == 0 && j->reason)
 		return tok_bad(err, j, "pre_tokenizer", j->reason);
+	if (rc == 0 && p && p->kind == PRE_SPLIT && !p->pattern.literal && !p->pattern.code)
+		rc = tr_fail(err, TR_EDATA, "pre_tokenizer: no pattern");
 	if (rc == 0 && p && p->kind == PRE_BYTES && p->split)
 		rc = pattern_regex(&p->pattern, gpt2, err);
 	if (rc == 0 && p && p->kind == PRE_METASPACE && !p->replacement.n)
