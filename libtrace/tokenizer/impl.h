@@ -40,10 +40,17 @@ int utf8_valid(struct tr_slice s);
 int utf8_clean(struct tr_slice *s, struct tr_buf *b);
 size_t utf8_count(struct tr_slice s); /* code points */
 
-int cp_is_white(uint32_t cp);       /* White_Space */
-int cp_is_word(uint32_t cp);        /* \w of Rust's regex: Alphabetic, M, Nd, Pc, Join_Control */
+int cp_is_white(uint32_t cp);   /* White_Space */
+int cp_is_word(uint32_t cp);    /* \w of Rust's regex: Alphabetic, M, Nd, Pc, Join_Control */
+int cp_is_numeric(uint32_t cp); /* N* */
+
+/* --- older.c: characters as the reference's older tables have them ------------------------- */
+
+int cp_is_inert(uint32_t cp); /* neither decomposes, composes nor changes places, though it does today */
 int cp_is_punctuation(uint32_t cp); /* ASCII punctuation, or P* */
-int cp_is_numeric(uint32_t cp);     /* N* */
+int cp_is_mark(uint32_t cp);        /* M* */
+int cp_is_nonspacing(uint32_t cp);  /* Mn, as Bert's normalizer has it */
+int cp_is_removed(uint32_t cp);     /* by "clean_text" */
 
 /* --- vocab.c: pieces by their bytes ------------------------------------------------------- */
 
@@ -135,6 +142,11 @@ void normalizer_free(struct normalizer *n);
 /* *s in, *s out: in b when it was changed. */
 int normalizer_run(const struct normalizer *n, struct matcher *m, struct tr_slice *s, struct tr_buf *b,
                    struct tr_err *err);
+/* Steps that follow each other write into two buffers in turn: into the one that the text is not in. */
+static inline int tok_is_in(struct tr_slice s, const struct tr_buf *b)
+{
+	return b->p && s.p >= b->p && s.p < b->p + b->n;
+}
 int precompiled_parse(struct normalizer *n, struct tr_slice base64, struct tr_err *err);
 int precompiled_run(const struct normalizer *n, struct tr_slice s, struct tr_buf *b);
 

@@ -158,15 +158,33 @@ static int settled(uint32_t cp, int compose, int compat)
 	/* Some come back as another character: U+212B as U+00C5. */
 	utf8proc_int32_t to[8];
 	int last = 0;
-	utf8proc_ssize_t n =
-	    utf8proc_decompose_char((utf8proc_int32_t)cp, to, 8, UTF8PROC_STABLE | UTF8PROC_DECOMPOSE, &last);
+	utf8proc_ssize_t n = utf8proc_decompose_char(
+	    (utf8proc_int32_t)cp, to, 8,
+	    UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | (compat ? UTF8PROC_COMPAT : 0), &last);
 	n = n > 0 && n <= 8 ? utf8proc_normalize_utf32(to, n, UTF8PROC_STABLE | UTF8PROC_COMPOSE) : 0;
 	return n == 1 && to[0] == (utf8proc_int32_t)cp;
 }
 
+static int add_form(const struct normalizer *n, struct tr_slice s, struct tr_buf *b)
+{
+	utf8proc_uint8_t *out = NULL;
+	utf8proc_option_t o = UTF8PROC_STABLE | (n->compose ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) |
+	                      (n->compat ? UTF8PROC_COMPAT : 0);
+	if (s.n == 0)
+		return 0;
+	utf8proc_ssize_t got = utf8proc_map((const utf8proc_uint8_t *)s.p, (utf8proc_ssize_t)s.n, &out, o);
+	if (got < 0)
+		return got == UTF8PROC_ERROR_NOMEM ? -TR_ENOMEM : -TR_ELIMIT;
+	int rc = tr_buf_add(b, out, (size_t)got);
+	free(out);
+	return rc;
+}
+
+/* An inert character parts what stands before it from what stands behind. */
 static int form(const struct normalizer *n, struct tr_slice *s, struct tr_buf *b)
 {
-	size_t i = 0, length;
+	size_t i = 0, from = 0, length;
+	int rc = 0;
 	while (i < s->n) {
 		uint32_t cp = utf8_at(s->p + i, &length);
 		if (!settled(cp, n->compose, n->compat))
@@ -175,15 +193,15 @@ static int form(const struct normalizer *n, struct tr_slice *s, struct tr_buf *b
 	}
 	if (i >= s->n)
 		return 0;
-	utf8proc_uint8_t *out = NULL;
-	utf8proc_option_t o = UTF8PROC_STABLE | (n->compose ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) |
-	                      (n->compat ? UTF8PROC_COMPAT : 0);
-	utf8proc_ssize_t got = utf8proc_map((const utf8proc_uint8_t *)s->p, (utf8proc_ssize_t)s->n, &out, o);
-	if (got < 0)
-		return got == UTF8PROC_ERROR_NOMEM ? -TR_ENOMEM : -TR_ELIMIT;
 	b->n = 0;
-	int rc = tr_buf_add(b, out, (size_t)got);
-	free(out);
+	for (; i < s->n && rc == 0; i += length) {
+		if (!cp_is_inert(utf8_at(s->p + i, &length)))
+			continue;
+		rc = add_form(n, (struct tr_slice){s->p + from, i - from}, b);
+		rc = rc ? rc : tr_buf_add(b, s->p + i, length);
+		from = i + length;
+	}
+	rc = rc ? rc : add_form(n, (struct tr_slice){s->p + from, s->n - from}, b);
 	*s = (struct tr_slice){b->p, b->n};
 	return rc;
 }
@@ -205,25 +223,12 @@ static int put_lower(struct tr_buf *b, uint32_t cp)
 	return put(b, (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp));
 }
 
-static int is_mark(uint32_t cp, int nonspacing_only)
-{
-	utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
-	return c == UTF8PROC_CATEGORY_MN ||
-	       (!nonspacing_only && (c == UTF8PROC_CATEGORY_MC || c == UTF8PROC_CATEGORY_ME));
-}
-
 static int is_chinese(uint32_t c)
 {
 	return (c >= 0x4e00 && c <= 0x9fff) || (c >= 0x3400 && c <= 0x4dbf) ||
 	       (c >= 0x20000 && c <= 0x2a6df) || (c >= 0x2a700 && c <= 0x2b73f) ||
 	       (c >= 0x2b740 && c <= 0x2b81f) || (c >= 0x2b920 && c <= 0x2ceaf) ||
 	       (c >= 0xf900 && c <= 0xfaff) || (c >= 0x2f800 && c <= 0x2fa1f);
-}
-
-static int is_other(uint32_t cp) /* Cc, Cf, Cs, Co, Cn */
-{
-	utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
-	return c == UTF8PROC_CATEGORY_CN || c >= UTF8PROC_CATEGORY_CC;
 }
 
 static int nmt(uint32_t cp, struct tr_buf *b)
@@ -239,8 +244,7 @@ static int nmt(uint32_t cp, struct tr_buf *b)
 
 static int bert_clean(const struct normalizer *n, uint32_t cp, struct tr_buf *b)
 {
-	int kept = cp == '\t' || cp == '\n' || cp == '\r';
-	if (n->clean && (cp == 0 || cp == 0xfffd || (!kept && is_other(cp))))
+	if (n->clean && cp_is_removed(cp))
 		return 0;
 	if (n->clean && cp_is_white(cp))
 		cp = ' ';
@@ -267,7 +271,7 @@ static int each(const struct normalizer *n, enum pass pass, struct tr_slice *s, 
 			rc = put_lower(b, cp);
 		else if (pass == NMT)
 			rc = nmt(cp, b);
-		else if (!is_mark(cp, pass == NO_MN))
+		else if (pass == NO_MN ? !cp_is_nonspacing(cp) : !cp_is_mark(cp))
 			rc = put(b, cp);
 	}
 	*s = (struct tr_slice){b->p, b->n};
