@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Patterns: literal text, or regular expressions by PCRE2 with its JIT. The reference uses Oniguruma, so what
- * the two read differently is rewritten first: \s, \S and \w mean Unicode's properties there. A match is
- * bounded, so a hostile pattern ends in an error.
+ * the two read differently is rewritten first: \s, \w and \b mean Unicode's properties there, \h a
+ * hexadecimal digit, ^ and $ the ends of lines, {,n} up to n, a class in a class its union. Intersections of
+ * classes are refused. A match is bounded, so a hostile pattern ends in an error.
  */
 #define _GNU_SOURCE           /* memmem */
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -18,41 +19,106 @@ enum { PATTERN_MAX = 1 << 16, MATCH_LIMIT = 20000000, STACK_MAX = 1 << 20 };
 	"\\x{09}-\\x{0d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{"    \
 	"205f}\\x{3000}"
 #define WORD "\\p{L}\\p{M}\\p{Nd}\\p{Pc}"
+#define HEX  "0-9A-Fa-f"
 
-static int translate(struct tr_slice regex, struct tr_buf *b)
+/* One regular expression on its way from the one dialect to the other. */
+struct translation {
+	struct tr_slice from;
+	size_t i;
+	int depth; /* of character classes */
+	struct tr_buf *to;
+};
+
+static char peek(const struct translation *t, size_t ahead)
+{
+	return t->i + ahead < t->from.n ? t->from.p[t->i + ahead] : '\0';
+}
+
+static int escape(struct translation *t)
 {
 	static const struct {
 		char c;
 		const char *outside, *inside; /* of a character class; NULL: as it is */
-	} rows[] = {{'s', "[" WHITE "]", WHITE},
-	            {'S', "[^" WHITE "]", NULL},
-	            {'w', "[" WORD "]", WORD},
-	            {'W', "[^" WORD "]", NULL}};
-	int depth = 0, rc = 0;
-	for (size_t i = 0; i < regex.n && rc == 0; i++) {
-		char c = regex.p[i];
-		if (c == '\\' && i + 1 < regex.n) {
-			const char *put = NULL;
-			for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
-				if (rows[r].c == regex.p[i + 1])
-					put = depth ? rows[r].inside : rows[r].outside;
-			rc = put ? tr_buf_str(b, put) : tr_buf_add(b, regex.p + i, 2);
-			i++;
-			continue;
+	} rows[] = {
+	    {'s', "[" WHITE "]", WHITE},
+	    {'S', "[^" WHITE "]", NULL},
+	    {'w', "[" WORD "]", WORD},
+	    {'W', "[^" WORD "]", NULL},
+	    {'h', "[" HEX "]", HEX},
+	    {'H', "[^" HEX "]", "\\x{0}-/:-@G-`g-\\x{10ffff}"},
+	    {'v', "\\x{0b}", "\\x{0b}"},
+	    {'b', "(?:(?<=[" WORD "])(?![" WORD "])|(?<![" WORD "])(?=[" WORD "]))", NULL},
+	    {'B', "(?:(?<=[" WORD "])(?=[" WORD "])|(?<![" WORD "])(?![" WORD "]))", NULL},
+	};
+	const char c = peek(t, 1), *put = NULL;
+	for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
+		if (rows[r].c == c)
+			put = t->depth ? rows[r].inside : rows[r].outside;
+	int rc = put ? tr_buf_str(t->to, put) : tr_buf_add(t->to, t->from.p + t->i, 2);
+	t->i += 2;
+	return rc;
+}
+
+/* A class within a class only adds to it there, so its brackets can go; what stands first or last in it must
+ * not take another meaning. */
+static int open_class(struct translation *t)
+{
+	const int inner = t->depth > 0;
+	if (inner && peek(t, 1) == ':') { /* [:alpha:] */
+		const char *end = memmem(t->from.p + t->i, t->from.n - t->i, ":]", 2);
+		size_t n = end ? (size_t)(end - t->from.p) + 2 - t->i : 1;
+		t->i += n;
+		return tr_buf_add(t->to, t->from.p + t->i - n, n);
+	}
+	if (inner && peek(t, 1) == '^')
+		return -TR_EDATA;
+	t->depth++;
+	t->i++;
+	int rc = inner ? 0 : tr_buf_char(t->to, '[');
+	if (rc == 0 && peek(t, 0) == '^') {
+		t->i++;
+		rc = tr_buf_char(t->to, '^');
+	}
+	if (rc == 0 && (peek(t, 0) == ']' || (inner && peek(t, 0) == '-'))) {
+		rc = tr_buf_char(t->to, '\\');
+		rc = rc ? rc : tr_buf_char(t->to, t->from.p[t->i++]);
+	}
+	return rc;
+}
+
+static int in_class(struct translation *t)
+{
+	const char c = peek(t, 0);
+	if (c == '[')
+		return open_class(t);
+	if (c == '&' && peek(t, 1) == '&')
+		return -TR_EDATA;
+	t->i++;
+	if (c == ']')
+		return --t->depth ? 0 : tr_buf_char(t->to, c);
+	if (c == '-' && t->depth > 1 && peek(t, 0) == ']')
+		return tr_buf_str(t->to, "\\-");
+	return tr_buf_char(t->to, c);
+}
+
+/* 0, -TR_ENOMEM, -TR_ELIMIT, or -TR_EDATA: it says what cannot be said here. */
+static int translate(struct tr_slice regex, struct tr_buf *b)
+{
+	struct translation t = {.from = regex, .to = b};
+	int rc = 0;
+	while (rc == 0 && t.i < regex.n) {
+		if (peek(&t, 0) == '\\' && t.i + 1 < regex.n) {
+			rc = escape(&t);
+		} else if (t.depth) {
+			rc = in_class(&t);
+		} else if (peek(&t, 0) == '[') {
+			rc = open_class(&t);
+		} else {
+			const int open = peek(&t, 0) == '{' && peek(&t, 1) == ',' && peek(&t, 2) >= '0' &&
+			                 peek(&t, 2) <= '9';
+			rc = open ? tr_buf_str(b, "{0") : tr_buf_char(b, peek(&t, 0));
+			t.i++;
 		}
-		if (c == '[' && depth == 0) {
-			depth = 1;
-			/* A bracket that comes first is a character of the class. */
-			rc = tr_buf_char(b, c);
-			if (rc == 0 && i + 1 < regex.n && regex.p[i + 1] == '^')
-				rc = tr_buf_char(b, regex.p[++i]);
-			if (rc == 0 && i + 1 < regex.n && regex.p[i + 1] == ']')
-				rc = tr_buf_str(b, "\\]"), i++;
-			continue;
-		}
-		if (c == ']' && depth)
-			depth = 0;
-		rc = tr_buf_char(b, c);
 	}
 	return rc;
 }
@@ -68,10 +134,16 @@ static int compile(struct pattern *p, struct tr_slice regex, struct tr_err *err)
 		rc = tr_buf_char(&b, '\0');
 	if (rc < 0) {
 		tr_buf_free(&b);
-		return tr_fail(err, (enum tr_code) - rc, "a pattern that is too long");
+		tr_fail(err, (enum tr_code) - rc,
+		        rc == -TR_EDATA ? "classes that intersect or exclude within a class are not supported"
+		                        : "a pattern that is too long");
+		if (rc == -TR_EDATA)
+			tr_err_value(err, regex.p, regex.n);
+		return rc;
 	}
-	p->code = pcre2_compile((PCRE2_SPTR)b.p, b.n - 1, PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C,
-	                        &code, &at, NULL);
+	p->code = pcre2_compile((PCRE2_SPTR)b.p, b.n - 1,
+	                        PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code, &at,
+	                        NULL);
 	tr_buf_free(&b);
 	if (!p->code) {
 		char why[128] = "?";
