@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# tests/bench/run.sh BUILD [trace|replay|tokenizer]: of traces: speed, memory and size on a synthetic Azure-like trace (bench.py); ROWS
+# tests/bench/run.sh BUILD [trace|replay|tokenizer|docs]: of traces: speed, memory and size on a synthetic Azure-like trace (bench.py); ROWS
 # (default 10000000) and RUNS (default 5) change the scale, FULL=1 adds zstd -19 and, where pyarrow is installed, parquet. Of
-# replays: see replay.py; REQUESTS (default 1000000) and RUNS (default 3). Of tokenizers: see tokenizer.py. Files stand in
+# replays: see replay.py; REQUESTS (default 1000000) and RUNS (default 3). Of tokenizers: see tokenizer.py; of conversations: docs.py. Files stand in
 # BUILD/bench.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -21,3 +21,4 @@ part=${2-}
 [[ ${part:-trace} != trace ]] || python3 "$root/tests/bench/bench.py"
 [[ ${part:-replay} != replay ]] || python3 "$root/tests/bench/replay.py"
 [[ ${part:-tokenizer} != tokenizer ]] || python3 "$root/tests/bench/tokenizer.py"
+[[ ${part:-docs} != docs ]] || python3 "$root/tests/bench/docs.py"
