@@ -40,17 +40,13 @@ int utf8_valid(struct tr_slice s);
 int utf8_clean(struct tr_slice *s, struct tr_buf *b);
 size_t utf8_count(struct tr_slice s); /* code points */
 
-int cp_is_white(uint32_t cp);   /* White_Space */
-int cp_is_word(uint32_t cp);    /* \w of Rust's regex: Alphabetic, M, Nd, Pc, Join_Control */
-int cp_is_numeric(uint32_t cp); /* N* */
+int cp_is_white(uint32_t cp);       /* White_Space */
+int cp_is_word(uint32_t cp);        /* \w of Rust's regex: Alphabetic, M, Nd, Pc, Join_Control */
+int cp_is_punctuation(uint32_t cp); /* ASCII punctuation, or P* of Unicode 8.0 */
+int cp_is_numeric(uint32_t cp);     /* N* */
 
-/* --- older.c: characters as the reference's older tables have them ------------------------- */
-
-int cp_is_inert(uint32_t cp); /* neither decomposes, composes nor changes places, though it does today */
-int cp_is_punctuation(uint32_t cp); /* ASCII punctuation, or P* */
-int cp_is_mark(uint32_t cp);        /* M* */
-int cp_is_nonspacing(uint32_t cp);  /* Mn, as Bert's normalizer has it */
-int cp_is_removed(uint32_t cp);     /* by "clean_text" */
+enum cp_age { AGE_8 = 8, AGE_9 = 9, AGE_LATER = 15 }; /* of Unicode 8.0 or before, 9.0, later or never */
+enum cp_age cp_age(uint32_t cp);                      /* age.c */
 
 /* --- vocab.c: pieces by their bytes ------------------------------------------------------- */
 
@@ -114,7 +110,7 @@ void matcher_free(struct matcher *m);
 int pattern_find(const struct pattern *p, struct matcher *m, struct tr_slice s, size_t from, size_t *start,
                  size_t *end, struct tr_err *err);
 
-/* --- normalize.c, precompiled.c ------------------------------------------------------------ */
+/* --- normalize.c, form.c, precompiled.c ------------------------------------------------------------ */
 
 enum normalizer_kind {
 	NORM_FORM,
@@ -142,6 +138,7 @@ void normalizer_free(struct normalizer *n);
 /* *s in, *s out: in b when it was changed. */
 int normalizer_run(const struct normalizer *n, struct matcher *m, struct tr_slice *s, struct tr_buf *b,
                    struct tr_err *err);
+int form_run(const struct normalizer *n, struct tr_slice *s, struct tr_buf *b);
 /* Steps that follow each other write into two buffers in turn: into the one that the text is not in. */
 static inline int tok_is_in(struct tr_slice s, const struct tr_buf *b)
 {

@@ -130,82 +130,6 @@ void normalizer_free(struct normalizer *n)
 	tr_buf_free(&n->text);
 }
 
-/* --- NFC and its like ----------------------------------------------------------------------- */
-
-/* Is a text of this character, wherever it stands, in the form already? Said only where it is certain. */
-static int settled(uint32_t cp, int compose, int compat)
-{
-	if (cp < 0x80 || (cp < 0xa0 && !compat))
-		return 1;
-	const utf8proc_property_t *p = utf8proc_get_property((utf8proc_int32_t)cp);
-	if (p->combining_class)
-		return 0;
-	if (cp >= 0x1100 && cp < 0x1200) /* Hangul Jamo compose by rule */
-		return 0;
-	if (cp >= 0xac00 && cp <= 0xd7a3)
-		return compose;
-	int decomposes = p->decomp_seqindex != UINT16_MAX;
-	if (!compose)
-		return !decomposes;
-	if (p->comb_index != UINT16_MAX && p->comb_index >= 0x8000)
-		return 0; /* it may compose with what stands before it */
-	if (!decomposes)
-		return 1;
-	if (p->decomp_type != 0)
-		return !compat;
-	if (p->comp_exclusion)
-		return 0;
-	/* Some come back as another character: U+212B as U+00C5. */
-	utf8proc_int32_t to[8];
-	int last = 0;
-	utf8proc_ssize_t n = utf8proc_decompose_char(
-	    (utf8proc_int32_t)cp, to, 8,
-	    UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | (compat ? UTF8PROC_COMPAT : 0), &last);
-	n = n > 0 && n <= 8 ? utf8proc_normalize_utf32(to, n, UTF8PROC_STABLE | UTF8PROC_COMPOSE) : 0;
-	return n == 1 && to[0] == (utf8proc_int32_t)cp;
-}
-
-static int add_form(const struct normalizer *n, struct tr_slice s, struct tr_buf *b)
-{
-	utf8proc_uint8_t *out = NULL;
-	utf8proc_option_t o = UTF8PROC_STABLE | (n->compose ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) |
-	                      (n->compat ? UTF8PROC_COMPAT : 0);
-	if (s.n == 0)
-		return 0;
-	utf8proc_ssize_t got = utf8proc_map((const utf8proc_uint8_t *)s.p, (utf8proc_ssize_t)s.n, &out, o);
-	if (got < 0)
-		return got == UTF8PROC_ERROR_NOMEM ? -TR_ENOMEM : -TR_ELIMIT;
-	int rc = tr_buf_add(b, out, (size_t)got);
-	free(out);
-	return rc;
-}
-
-/* An inert character parts what stands before it from what stands behind. */
-static int form(const struct normalizer *n, struct tr_slice *s, struct tr_buf *b)
-{
-	size_t i = 0, from = 0, length;
-	int rc = 0;
-	while (i < s->n) {
-		uint32_t cp = utf8_at(s->p + i, &length);
-		if (!settled(cp, n->compose, n->compat))
-			break;
-		i += length;
-	}
-	if (i >= s->n)
-		return 0;
-	b->n = 0;
-	for (; i < s->n && rc == 0; i += length) {
-		if (!cp_is_inert(utf8_at(s->p + i, &length)))
-			continue;
-		rc = add_form(n, (struct tr_slice){s->p + from, i - from}, b);
-		rc = rc ? rc : tr_buf_add(b, s->p + i, length);
-		from = i + length;
-	}
-	rc = rc ? rc : add_form(n, (struct tr_slice){s->p + from, s->n - from}, b);
-	*s = (struct tr_slice){b->p, b->n};
-	return rc;
-}
-
 /* --- character by character ------------------------------------------------------------------ */
 
 static int put(struct tr_buf *b, uint32_t cp)
@@ -223,12 +147,40 @@ static int put_lower(struct tr_buf *b, uint32_t cp)
 	return put(b, (uint32_t)utf8proc_tolower((utf8proc_int32_t)cp));
 }
 
+/* Unicode 9.0's marks; those that changed their kind since are named. */
+static int is_mark(uint32_t cp)
+{
+	if (cp < 0x300 || cp == 0x111c9)
+		return 0;
+	if (cp == 0x1cf2 || cp == 0x1cf3)
+		return 1;
+	utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
+	return c >= UTF8PROC_CATEGORY_MN && c <= UTF8PROC_CATEGORY_ME && cp_age(cp) <= AGE_9;
+}
+
+/* Unicode 8.0's nonspacing marks. */
+static int is_nonspacing(uint32_t cp)
+{
+	if (cp < 0x300 || cp == 0x1885 || cp == 0x1886 || cp == 0xa9bd || cp == 0x111c9)
+		return 0;
+	return cp == 0x1734 ||
+	       (utf8proc_category((utf8proc_int32_t)cp) == UTF8PROC_CATEGORY_MN && cp_age(cp) <= AGE_8);
+}
+
 static int is_chinese(uint32_t c)
 {
 	return (c >= 0x4e00 && c <= 0x9fff) || (c >= 0x3400 && c <= 0x4dbf) ||
 	       (c >= 0x20000 && c <= 0x2a6df) || (c >= 0x2a700 && c <= 0x2b73f) ||
 	       (c >= 0x2b740 && c <= 0x2b81f) || (c >= 0x2b920 && c <= 0x2ceaf) ||
 	       (c >= 0xf900 && c <= 0xfaff) || (c >= 0x2f800 && c <= 0x2fa1f);
+}
+
+static int is_other(uint32_t cp) /* Cc, Cf, Co of Unicode 8.0 */
+{
+	if (cp < 0xa0)
+		return cp < 0x20 || cp >= 0x7f;
+	utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
+	return (c == UTF8PROC_CATEGORY_CF || c == UTF8PROC_CATEGORY_CO) && cp_age(cp) <= AGE_8;
 }
 
 static int nmt(uint32_t cp, struct tr_buf *b)
@@ -244,7 +196,8 @@ static int nmt(uint32_t cp, struct tr_buf *b)
 
 static int bert_clean(const struct normalizer *n, uint32_t cp, struct tr_buf *b)
 {
-	if (n->clean && cp_is_removed(cp))
+	int kept = cp == '\t' || cp == '\n' || cp == '\r';
+	if (n->clean && (cp == 0 || cp == 0xfffd || (!kept && is_other(cp))))
 		return 0;
 	if (n->clean && cp_is_white(cp))
 		cp = ' ';
@@ -271,7 +224,7 @@ static int each(const struct normalizer *n, enum pass pass, struct tr_slice *s, 
 			rc = put_lower(b, cp);
 		else if (pass == NMT)
 			rc = nmt(cp, b);
-		else if (pass == NO_MN ? !cp_is_nonspacing(cp) : !cp_is_mark(cp))
+		else if (pass == NO_MN ? !is_nonspacing(cp) : !is_mark(cp))
 			rc = put(b, cp);
 	}
 	*s = (struct tr_slice){b->p, b->n};
@@ -285,7 +238,7 @@ static int bert(const struct normalizer *n, struct tr_slice *s, struct tr_buf *b
 	int rc = each(n, CLEAN, s, b);
 	tr_buf_init(&other, b->max);
 	if (rc == 0 && (n->accents < 0 ? n->lower : n->accents)) {
-		rc = form(&nfd, s, &other);
+		rc = form_run(&nfd, s, &other);
 		struct tr_buf mine = *b; /* the form may still be in it */
 		if (rc == 0 && s->p == mine.p) {
 			rc = tr_buf_add(&other, s->p, s->n);
@@ -383,7 +336,7 @@ static int run(const struct normalizer *n, struct matcher *m, struct tr_slice *s
 	int rc = 0;
 	switch (n->kind) {
 	case NORM_FORM:
-		return form(n, s, b);
+		return form_run(n, s, b);
 	case NORM_LOWERCASE:
 		return each(n, LOWER, s, b);
 	case NORM_STRIP_ACCENTS:

@@ -7,6 +7,7 @@
 #include "libtrace/tokenizer/impl.h"
 #include "libtrace/num.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 struct unigram_node {
@@ -14,6 +15,62 @@ struct unigram_node {
 	size_t from; /* SIZE_MAX: not reached */
 	uint32_t id;
 };
+
+/* --- scores ----------------------------------------------------------------------------------- */
+
+/* f * 10^exponent in one rounded step, as far as a power of ten is a double. */
+static double scaled(double f, int exponent)
+{
+	static const double few[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+	                             1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+	char text[16];
+	double power = 1;
+	if (exponent <= 0 && exponent > -23)
+		return f / few[-exponent];
+	for (; exponent < -308 && f != 0; exponent += 308)
+		f /= 1e308;
+	if (f == 0)
+		return 0;
+	int n = snprintf(text, sizeof text, "1e%d", exponent < 0 ? -exponent : exponent);
+	if (tr_num_double((struct tr_slice){text, (size_t)n}, &power))
+		return exponent < 0 ? 0 : 1.0 / 0.0;
+	return exponent < 0 ? f / power : f * power;
+}
+
+/* A JSON number as the reference reads it (serde_json without `float_roundtrip`): its digits as an integer,
+ * as many as 64 bits hold, rounded, times or by a power of ten, rounded again. That is one unit in the last
+ * place off where there are 17 digits, and decides between cuts whose sums are otherwise equal. */
+static const char *read_score(struct tr_slice s, double *to)
+{
+	uint64_t digits = 0;
+	int64_t exponent = 0, written = 0;
+	int fraction = 0, full = 0;
+	size_t i = s.n && s.p[0] == '-';
+	for (; i < s.n && s.p[i] != 'e' && s.p[i] != 'E'; i++) {
+		if (s.p[i] == '.') {
+			fraction = 1;
+			continue;
+		}
+		uint64_t d = (uint64_t)(s.p[i] - '0');
+		full |= digits > (UINT64_MAX - d) / 10;
+		if (!full)
+			digits = digits * 10 + d;
+		exponent += full ? !fraction : -fraction;
+	}
+	if (i < s.n && (tr_num_i64((struct tr_slice){s.p + i + 1 + (s.p[i + 1] == '+'),
+	                                             s.n - i - 1 - (s.p[i + 1] == '+')},
+	                           &written) ||
+	                written > 100000 || written < -100000))
+		return "beyond the range of a number";
+	exponent += written;
+	double f = scaled((double)digits, exponent < -100000  ? -100000
+	                                  : exponent > 100000 ? 100000
+	                                                      : (int)exponent);
+	if (f > 1.7976931348623157e308)
+		return "beyond the range of a number";
+	*to = s.p[0] == '-' ? -f : f;
+	return NULL;
+}
 
 /* [["piece", -1.5], ...] */
 int unigram_parse_vocab(struct tr_tokenizer *t, struct tr_json *j, struct tr_err *err)
@@ -40,7 +97,7 @@ int unigram_parse_vocab(struct tr_tokenizer *t, struct tr_json *j, struct tr_err
 			u->score = s;
 		}
 		struct tr_slice piece = {b.n ? b.p : "", b.n};
-		if (tr_num_double(j->s, &u->score[u->count]) || tr_json_next(j) != TR_JSON_CLOSE)
+		if (read_score(j->s, &u->score[u->count]) || tr_json_next(j) != TR_JSON_CLOSE)
 			rc = tok_bad(err, j, "vocab", "not [\"piece\", score]");
 		rc = rc ? rc : vocab_add(&t->vocab, piece, u->count, err);
 		u->count++;

@@ -149,6 +149,17 @@ int cp_is_word(uint32_t cp)
 	}
 }
 
+int cp_is_punctuation(uint32_t cp)
+{
+	if (cp < 0x80)
+		return (cp >= 33 && cp <= 47) || (cp >= 58 && cp <= 64) || (cp >= 91 && cp <= 96) ||
+		       (cp >= 123 && cp <= 126);
+	if (cp == 0x166d || cp == 0x111c9) /* no longer */
+		return 1;
+	utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
+	return c >= UTF8PROC_CATEGORY_PC && c <= UTF8PROC_CATEGORY_PO && cp_age(cp) <= AGE_8;
+}
+
 int cp_is_numeric(uint32_t cp)
 {
 	utf8proc_category_t c = utf8proc_category((utf8proc_int32_t)cp);
