@@ -7,6 +7,7 @@
 $REPRISE_DATA is the data folder, JOBS how many run at once (1), $REPRISE_BUILD the build whose tests/tokenizer/ids is held against the reference."""
 
 import base64
+import functools
 import glob
 import hashlib
 import json
@@ -51,8 +52,10 @@ def vocabularies():
     return dict(sorted(made.items()))
 
 
+@functools.cache
 def corpora():
-    return dict(sorted(texts.corpora(os.environ["REPRISE_DATA"]).items()))
+    """name -> groups, made once: sources may change while this runs"""
+    return {name: list(groups()) for name, groups in sorted(texts.corpora(os.environ["REPRISE_DATA"]).items())}
 
 
 def opened(name, content):
@@ -85,7 +88,7 @@ def row(job):
     corpus, name, content = job
     t = opened(name, content)
     count, sums, hashes = 0, [0, 0], ["", ""]
-    for _, all_texts in texts.of_model(corpus, corpora()[corpus](), name):
+    for _, all_texts in texts.of_model(corpus, corpora()[corpus], name):
         for _, chunk in texts.chunks(all_texts):
             decoded = [b.decode("utf-8", "replace") for b in chunk]
             count += len(chunk)
@@ -106,7 +109,7 @@ def make():
     same_version = old and old.head == out[0]
     for corpus, groups in corpora().items():
         group_rows = []
-        for name, group in groups():
+        for name, group in groups:
             more = "\t" + texts.blob(group[0]) if corpus == "sources" else ""
             group_rows.append("group\t%s\t%s\t%s\t%d%s\n" % (corpus, name, texts.digest(group), len(group), more))
         out += group_rows
@@ -132,7 +135,7 @@ def make():
 def differ(name, corpus, most=5):
     content = vocabularies()[name]
     t = opened(name, content)
-    groups = list(texts.of_model(corpus, corpora()[corpus](), name))
+    groups = list(texts.of_model(corpus, corpora()[corpus], name))
     every = [(group, i, b) for group, row in groups for i, b in enumerate(row)]
     seen = [0, 0]
     for special in (False, True):
