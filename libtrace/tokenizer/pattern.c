@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Patterns: literal text, or regular expressions by PCRE2 with its JIT. The reference uses Oniguruma, so what
- * the two read differently is rewritten first: \s, \S and \w mean Unicode's properties there. A match is
- * bounded, so a hostile pattern ends in an error.
+ * Patterns: literal text, or regular expressions by PCRE2 with its JIT, rewritten from the reference's
+ * dialect by regex.c.
+ *
+ * The patterns of well-known tokenizers are known to take time in proportion to the text. Others are watched:
+ * they call back before each of their items, and an encoder has only so many steps for a text, so that a
+ * hostile one ends in an error. PCRE2's own limits do not do: its JIT counts no steps of a* a* a*.
  */
 #define _GNU_SOURCE           /* memmem */
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -11,50 +14,35 @@
 #include <pcre2.h>
 #include <stdlib.h>
 
-enum { PATTERN_MAX = 1 << 16, MATCH_LIMIT = 20000000, STACK_MAX = 1 << 20 };
+enum {
+	PATTERN_MAX = 1 << 14,
+	MATCH_LIMIT = 20000000, /* of the interpreter, where there is no JIT */
+	HEAP_LIMIT = 64 << 10,  /* KiB; the same */
+	STACK_MAX = 8 << 20,
+	STEPS = 1 << 26, /* of a watched pattern, for a text ... */
+	STEPS_A_BYTE = 256,
+};
 
-/* White_Space; PCRE2's own \s has U+180E too. */
-#define WHITE                                                                                                \
-	"\\x{09}-\\x{0d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{"    \
-	"205f}\\x{3000}"
-#define WORD "\\p{L}\\p{M}\\p{Nd}\\p{Pc}"
+/* Without alternatives that can match the same text in many ways. */
+static const char *const trusted[] = {
+    PATTERN_GPT2,
+    PATTERN_GPT2_SHORT,
+    PATTERN_CL100K,
+    PATTERN_QWEN,
+    PATTERN_O200K,
+    "\\p{N}{1,3}", /* DeepSeek V3's three */
+    "[\xe4\xb8\x80-\xe9\xbe\xa5\xe3\x81\x80-\xe3\x82\x9f\xe3\x82\xa0-\xe3\x83\xbf]+",
+    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| "
+    "?[\\p{P}"
+    "\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
+};
 
-static int translate(struct tr_slice regex, struct tr_buf *b)
+static int is_trusted(struct tr_slice regex)
 {
-	static const struct {
-		char c;
-		const char *outside, *inside; /* of a character class; NULL: as it is */
-	} rows[] = {{'s', "[" WHITE "]", WHITE},
-	            {'S', "[^" WHITE "]", NULL},
-	            {'w', "[" WORD "]", WORD},
-	            {'W', "[^" WORD "]", NULL}};
-	int depth = 0, rc = 0;
-	for (size_t i = 0; i < regex.n && rc == 0; i++) {
-		char c = regex.p[i];
-		if (c == '\\' && i + 1 < regex.n) {
-			const char *put = NULL;
-			for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
-				if (rows[r].c == regex.p[i + 1])
-					put = depth ? rows[r].inside : rows[r].outside;
-			rc = put ? tr_buf_str(b, put) : tr_buf_add(b, regex.p + i, 2);
-			i++;
-			continue;
-		}
-		if (c == '[' && depth == 0) {
-			depth = 1;
-			/* A bracket that comes first is a character of the class. */
-			rc = tr_buf_char(b, c);
-			if (rc == 0 && i + 1 < regex.n && regex.p[i + 1] == '^')
-				rc = tr_buf_char(b, regex.p[++i]);
-			if (rc == 0 && i + 1 < regex.n && regex.p[i + 1] == ']')
-				rc = tr_buf_str(b, "\\]"), i++;
-			continue;
-		}
-		if (c == ']' && depth)
-			depth = 0;
-		rc = tr_buf_char(b, c);
-	}
-	return rc;
+	for (size_t i = 0; i < sizeof trusted / sizeof trusted[0]; i++)
+		if (tr_slice_eq(regex, trusted[i]))
+			return 1;
+	return 0;
 }
 
 static int compile(struct pattern *p, struct tr_slice regex, struct tr_err *err)
@@ -63,15 +51,22 @@ static int compile(struct pattern *p, struct tr_slice regex, struct tr_err *err)
 	int code, rc;
 	PCRE2_SIZE at;
 	tr_buf_init(&b, PATTERN_MAX * 8);
-	rc = regex.n > PATTERN_MAX ? -TR_ELIMIT : translate(regex, &b);
-	if (rc == 0)
-		rc = tr_buf_char(&b, '\0');
+	rc = regex.n > PATTERN_MAX ? tr_fail(err, TR_ELIMIT, "a pattern that is too long")
+	                           : regex_translate(regex, &b, err);
+	pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+	if (rc == 0 && (!context || tr_buf_char(&b, '\0') < 0))
+		rc = tok_no_memory(err);
 	if (rc < 0) {
 		tr_buf_free(&b);
-		return tr_fail(err, (enum tr_code) - rc, "a pattern that is too long");
+		pcre2_compile_context_free(context);
+		return rc;
 	}
-	p->code = pcre2_compile((PCRE2_SPTR)b.p, b.n - 1, PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C,
-	                        &code, &at, NULL);
+	pcre2_set_newline(context, PCRE2_NEWLINE_LF);
+	p->code = pcre2_compile((PCRE2_SPTR)b.p, b.n - 1,
+	                        PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C |
+	                            (is_trusted(regex) ? 0 : PCRE2_AUTO_CALLOUT),
+	                        &code, &at, context);
+	pcre2_compile_context_free(context);
 	tr_buf_free(&b);
 	if (!p->code) {
 		char why[128] = "?";
@@ -101,7 +96,7 @@ int pattern_parse(struct pattern *p, struct tr_json *j, struct tr_err *err)
 		return tok_bad(err, j, "pattern", "not {\"String\":...} or {\"Regex\":...}");
 	if (tr_json_next(j) != TR_JSON_STRING)
 		return tok_bad(err, j, "pattern", "not a string");
-	tr_buf_init(&text, PATTERN_MAX);
+	tr_buf_init(&text, PATTERN_MAX + 1);
 	rc = tok_string(j, &text);
 	if (rc == 0)
 		rc = tr_buf_char(&text, '\0'); /* so that there are bytes even where the text is empty */
@@ -131,10 +126,30 @@ void pattern_free(struct pattern *p)
 /* --- matching ----------------------------------------------------------------------------- */
 
 struct matcher {
+	uint64_t steps; /* left for this text */
+	size_t last;
 	pcre2_match_data *data;
 	pcre2_match_context *context;
 	pcre2_jit_stack *stack;
 };
+
+/* Before an item of a watched pattern: how far it has moved is what the last one cost. */
+static int watch(pcre2_callout_block *c, void *data)
+{
+	struct matcher *m = data;
+	size_t here = c->current_position;
+	uint64_t cost = 1 + (here > m->last ? here - m->last : 0);
+	m->last = here;
+	if (cost > m->steps)
+		return PCRE2_ERROR_MATCHLIMIT;
+	m->steps -= cost;
+	return 0;
+}
+
+void matcher_begin(struct matcher *m, size_t bytes)
+{
+	m->steps = STEPS + (uint64_t)bytes * STEPS_A_BYTE;
+}
 
 int matcher_new(struct matcher **out, struct tr_err *err)
 {
@@ -149,6 +164,9 @@ int matcher_new(struct matcher **out, struct tr_err *err)
 		return tok_no_memory(err);
 	}
 	pcre2_set_match_limit(m->context, MATCH_LIMIT);
+	pcre2_set_heap_limit(m->context, HEAP_LIMIT);
+	pcre2_set_callout(m->context, watch, m);
+	matcher_begin(m, 0);
 	pcre2_jit_stack_assign(m->context, NULL, m->stack);
 	*out = m;
 	return 0;

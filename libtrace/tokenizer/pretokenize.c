@@ -6,9 +6,6 @@
 
 #include <stdlib.h>
 
-static const char gpt2[] =
-    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
-
 /* --- parsing ------------------------------------------------------------------------------ */
 
 static const struct {
@@ -130,7 +127,7 @@ static int parse_object(struct tr_tokenizer *t, struct tr_json *j, struct tr_err
 	if (rc == 0 && j->reason)
 		return tok_bad(err, j, "pre_tokenizer", j->reason);
 	if (rc == 0 && p && p->kind == PRE_BYTES && p->split)
-		rc = pattern_regex(&p->pattern, gpt2, err);
+		rc = pattern_regex(&p->pattern, PATTERN_GPT2, err);
 	if (rc == 0 && p && p->kind == PRE_METASPACE && !p->replacement.n)
 		rc = tr_buf_str(&p->replacement, "\xe2\x96\x81");
 	return rc;
