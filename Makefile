@@ -176,7 +176,7 @@ fuzz: deps-full ## fuzz every tests/fuzz/fuzz_*.c for FUZZ_SECONDS in all, or FU
 	$(Q)$(MAKE) --no-print-directory CC=clang O=$(O)/fuzz SAN=fuzzer-no-link,address,undefined CFLAGS='-O1 -g' fuzzers
 	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) tests/fuzz/run.sh $(O)/fuzz
 
-bench: ready ## measure speed, punctuality and memory; BENCH=trace or BENCH=replay for one half
+bench: ready ## measure speed, punctuality and memory; BENCH=trace, replay or tokenizer for one part
 	$(Q)tests/bench/run.sh $(O) $(BENCH)
 
 # --- installing --------------------------------------------------------------------------------------------------

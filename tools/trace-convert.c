@@ -538,8 +538,10 @@ int main(int argc, char **argv)
 	tr_err_clear(&err);
 	if (opt.verify)
 		return verify_dataset(&tool, opt.verify, args.files[0]);
-	if (prepare(&job, &err) < 0)
+	if (prepare(&job, &err) < 0) {
+		clean(&job);
 		return cli_fail(&tool, &err);
+	}
 	if (opt.count_only) {
 		rc = count_lines(&tool, &args, job.tokenizer, (unsigned)opt.threads, opt.special);
 		clean(&job);

@@ -248,11 +248,28 @@ static int make(struct synth *s, struct tr_writer *w, const struct cli_args *arg
 	return rc < 0 ? rc : 0;
 }
 
+static int run(struct synth *s, const struct cli_args *args, struct tr_err *err)
+{
+	struct tr_writer *w;
+	int rc = prepare(s, err);
+
+	if (rc < 0)
+		return rc;
+	cli_catch_signals();
+	rc = create(&w, args, err);
+	if (rc < 0)
+		return rc;
+	rc = make(s, w, args, err);
+	if (rc == 0)
+		return tr_writer_finish(w, err);
+	tr_writer_abort(w);
+	return rc;
+}
+
 int main(int argc, char **argv)
 {
 	struct cli_args args;
 	struct synth s = {.tokenizer = NULL};
-	struct tr_writer *w;
 	struct tr_err err;
 	int rc;
 
@@ -262,16 +279,7 @@ int main(int argc, char **argv)
 		return cli_close_stdout(&tool, 0);
 	}
 	tr_err_clear(&err);
-	if (prepare(&s, &err) < 0)
-		return cli_fail(&tool, &err);
-	cli_catch_signals();
-	if (create(&w, &args, &err) < 0)
-		return cli_fail(&tool, &err);
-	rc = make(&s, w, &args, &err);
-	if (rc < 0)
-		tr_writer_abort(w);
-	else
-		rc = tr_writer_finish(w, &err);
+	rc = run(&s, &args, &err);
 	word_texts_free(&s.words);
 	tr_tokenizer_free(s.tokenizer);
 	if (rc < 0)

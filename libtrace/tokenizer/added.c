@@ -75,7 +75,7 @@ static int normalized(const struct tr_tokenizer *t, struct tr_slice *s, struct t
 	struct matcher *m;
 	int rc = matcher_new(&m, err);
 	for (unsigned i = 0; i < t->norms && rc == 0; i++)
-		rc = normalizer_run(&t->norm[i], m, s, &b[i & 1], err);
+		rc = normalizer_run(&t->norm[i], m, s, &b[tok_is_in(*s, &b[0])], err);
 	if (m)
 		matcher_free(m);
 	return rc;

@@ -294,6 +294,7 @@ int bpe_ready(struct tr_tokenizer *t, struct tr_err *err)
 	struct bpe *b = &t->bpe;
 	char text[8];
 	int rc = make_room(b, err);
+	int all_bytes = 1;
 	b->raw_bytes = !b->prefix.n && !b->suffix.n;
 	for (unsigned i = 0; i < 256; i++) {
 		size_t n = utf8_put(byte_char((unsigned char)i), text);
@@ -308,6 +309,7 @@ int bpe_ready(struct tr_tokenizer *t, struct tr_err *err)
 			id = vocab_find(&t->vocab, (struct tr_slice){text, 6});
 		}
 		b->byte_id[i] = id;
+		all_bytes &= id != TOK_NONE;
 		b->raw_bytes &= id != TOK_NONE && !b->byte_fallback;
 	}
 	b->unk_id = b->unk.n ? vocab_find(&t->vocab, (struct tr_slice){b->unk.p, b->unk.n}) : TOK_NONE;
@@ -318,7 +320,10 @@ int bpe_ready(struct tr_tokenizer *t, struct tr_err *err)
 	}
 	if (rc == 0 && b->by_rank && !b->raw_bytes)
 		return tr_fail(err, TR_EDATA, "not every single byte has a rank");
-	b->parts = !b->ignore_merges && !b->prefix.n && !b->suffix.n && list_joins(&t->vocab, b->joins);
+	/* Where an unknown character leaves nothing behind, what stands around it is joined. */
+	const int vanish = b->unk_id == TOK_NONE && !(b->byte_fallback && all_bytes);
+	b->parts =
+	    !b->ignore_merges && !b->prefix.n && !b->suffix.n && !vanish && list_joins(&t->vocab, b->joins);
 	rc = rc ? rc : set_bits(b, err);
 	if (rc == 0 && b->raw_bytes)
 		rc = list_byte_pairs(t, err);

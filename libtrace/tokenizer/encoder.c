@@ -90,17 +90,12 @@ static int between(struct tr_encoder *e, const struct trie *trie, struct tr_slic
 	return rc;
 }
 
-static int is_in(struct tr_slice s, const struct tr_buf *b)
-{
-	return b->p && s.p >= b->p && s.p < b->p + b->n;
-}
-
 static int raw_gap(struct tr_encoder *e, struct tr_slice s, int at_start, struct tr_ids *ids,
                    struct tr_err *err)
 {
 	int rc = 0;
 	for (unsigned i = 0; i < e->t->norms && rc == 0; i++) /* each writes into the other buffer */
-		rc = normalizer_run(&e->t->norm[i], e->matcher, &s, &e->norm[is_in(s, &e->norm[0])], err);
+		rc = normalizer_run(&e->t->norm[i], e->matcher, &s, &e->norm[tok_is_in(s, &e->norm[0])], err);
 	if (rc < 0 || s.n == 0)
 		return rc;
 	return between(e, &e->t->normalized, s, at_start, words, ids, err);

@@ -157,6 +157,11 @@ void normalizer_free(struct normalizer *n);
 int normalizer_run(const struct normalizer *n, struct matcher *m, struct tr_slice *s, struct tr_buf *b,
                    struct tr_err *err);
 int form_run(const struct normalizer *n, struct tr_slice *s, struct tr_buf *b);
+/* Steps that follow each other write into two buffers in turn: into the one that the text is not in. */
+static inline int tok_is_in(struct tr_slice s, const struct tr_buf *b)
+{
+	return b->p && s.p >= b->p && s.p < b->p + b->n;
+}
 int precompiled_parse(struct normalizer *n, struct tr_slice base64, struct tr_err *err);
 int precompiled_run(const struct normalizer *n, struct tr_slice s, struct tr_buf *b);
 

@@ -11,6 +11,7 @@
 
 static int take_text(struct tr_buf *b, struct tr_json *j, enum tr_json_token t, struct tr_err *err)
 {
+	tr_buf_free(b); /* a key that stands twice */
 	tr_buf_init(b, 1 << 20);
 	return t == TR_JSON_STRING && tok_string(j, b) == 0 ? 0
 	                                                    : tok_bad(err, j, "normalizer", "not a string");
@@ -101,6 +102,8 @@ static int parse_object(struct tr_tokenizer *t, struct tr_json *j, struct tr_err
 	}
 	if (rc == 0 && n && n->kind == NORM_PRECOMPILED && !n->units)
 		rc = tr_fail(err, TR_EDATA, "normalizer: no character map");
+	if (rc == 0 && n && n->kind == NORM_REPLACE && !n->pattern.literal && !n->pattern.code)
+		rc = tr_fail(err, TR_EDATA, "normalizer: no pattern");
 	return rc == 0 && j->reason ? tok_bad(err, j, "normalizer", j->reason) : rc;
 }
 

@@ -88,7 +88,7 @@ int pattern_parse(struct pattern *p, struct tr_json *j, struct tr_err *err)
 {
 	struct tr_buf text;
 	int rc;
-	*p = (struct pattern){0};
+	pattern_free(p); /* a key that stands twice */
 	if (tr_json_next(j) != TR_JSON_OBJECT || tr_json_next(j) != TR_JSON_KEY)
 		return tok_bad(err, j, "pattern", "not {\"String\":...} or {\"Regex\":...}");
 	int regex = tr_slice_eq(j->s, "Regex");

@@ -19,7 +19,9 @@ int precompiled_parse(struct normalizer *n, struct tr_slice base64, struct tr_er
 {
 	size_t padding = 0;
 	int rc;
+	tr_buf_free(&n->text); /* a key that stands twice */
 	tr_buf_init(&n->text, TOK_FILE_MAX);
+	n->units = 0;
 	if (base64.n % 4 || base64.n > TOK_FILE_MAX / 2)
 		return tr_fail(err, TR_EDATA, "normalizer: not the base64 of a character map");
 	while (padding < 2 && padding < base64.n && base64.p[base64.n - 1 - padding] == '=')
@@ -36,6 +38,8 @@ int precompiled_parse(struct normalizer *n, struct tr_slice base64, struct tr_er
 		bytes = bytes << 8 | (unsigned char)n->text.p[i];
 	if (bytes % 4 || bytes == 0 || bytes > n->text.n - 4)
 		return tr_fail(err, TR_EDATA, "normalizer: a character map of another length than it says");
+	if (!utf8_valid((struct tr_slice){n->text.p + 4 + bytes, n->text.n - 4 - bytes}))
+		return tr_fail(err, TR_EDATA, "normalizer: a character map whose texts are not UTF-8");
 	n->units = bytes / 4;
 	return 0;
 }
@@ -67,6 +71,8 @@ static int look_up(const struct normalizer *n, struct tr_slice s, struct tr_slic
 		if (value >= n->text.n - pool)
 			return 0;
 		const char *p = n->text.p + pool + value;
+		if (((unsigned char)*p & 0xc0) == 0x80) /* within a character */
+			return 0;
 		const char *end = memchr(p, '\0', n->text.n - pool - value);
 		*to = (struct tr_slice){p, end ? (size_t)(end - p) : n->text.n - pool - value};
 		return 1;

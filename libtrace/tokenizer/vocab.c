@@ -115,7 +115,9 @@ int vocab_add(struct vocab *v, struct tr_slice piece, uint32_t id, struct tr_err
 			return 0;
 		}
 	uint32_t at = (uint32_t)v->arena.n;
-	int rc = tr_buf_add(&v->arena, piece.p, piece.n);
+	int rc = tr_buf_reserve(&v->arena, piece.n + 1); /* there even where all pieces are empty */
+	if (rc == 0)
+		rc = tr_buf_add(&v->arena, piece.p, piece.n);
 	if (rc < 0)
 		return tr_fail(err, (enum tr_code) - rc, "a vocabulary that is too large");
 	v->v[v->count++] = (struct piece){at, (uint32_t)piece.n, id, hash};

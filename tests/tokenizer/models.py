@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Small tokenizers of our own for what public vocabularies do not use. models/BASE.json are trained on the project's documents;
-models/variants.json gives each one's parts other forms: {name: {"base": BASE, "added": [...], section: value, "model": {...}}}."""
+models/variants.json gives each one's parts other forms: {name: {"base": BASE, "added": [...], section: value, "model": {...}}}.
+And files of ranks, as tiktoken reads them, of public vocabularies."""
 
+import base64
 import json
 import os
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "models")
+RANKED = ("gpt35turbo", "gpt4o", "llama3", "qwen3")
 PLAIN = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False}
 
 
@@ -33,3 +36,15 @@ def composed():
 
 def ids(vocab):
     return vocab.values() if isinstance(vocab, dict) else range(len(vocab))
+
+
+def ranks(content):
+    """A tokenizer.json of byte-level BPE as a file of ranks: pieces as bytes, in base64, in the order of their ids. Bytes that are no
+    printable Latin-1 character are written in it as U+0100 and on."""
+    shown = [*range(0x21, 0x7f), *range(0xa1, 0xad), *range(0xae, 0x100)]
+    hidden = [b for b in range(256) if b not in shown]
+    byte_of = {chr(b): b for b in shown} | {chr(256 + n): b for n, b in enumerate(hidden)}
+    t = json.loads(content)
+    added = {a["content"] for a in t["added_tokens"]}
+    rows = sorted((i, piece) for piece, i in t["model"]["vocab"].items() if piece not in added)
+    return b"".join(b"%s %d\n" % (base64.b64encode(bytes(byte_of[c] for c in piece)), i) for i, piece in rows)

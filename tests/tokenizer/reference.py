@@ -1,28 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""With a Python that has Hugging Face `tokenizers`:
+"""With a Python that has Hugging Face `tokenizers`, and `tiktoken` for files of ranks:
 
     reference.py                       makes expected.tsv again, for all vocabularies in $REPRISE_VOCAB and all models of our own
     reference.py NAME CORPUS [MOST]    shows the first texts whose ids differ, of one vocabulary (or models/NAME) and one corpus
 
 $REPRISE_DATA is the data folder, JOBS how many run at once (1), $REPRISE_BUILD the build whose tests/tokenizer/ids is held against the reference."""
 
+import base64
 import glob
 import hashlib
+import json
 import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
+import types
 from array import array
 
 import models
 import texts
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
+import tiktoken  # noqa: E402
 import tokenizers  # noqa: E402  (reads the environment)
 
 HEAD = """\
-# Numbers of the reference: Hugging Face tokenizers %s. Made by reference.py; README.md says how.
+# Numbers of the reference: Hugging Face tokenizers %s, tiktoken %s for ranks/. Made by reference.py; README.md says how.
 # vocabulary  name, SHA-256 of its file
 # group       corpus, name, digest of its texts (texts.py), how many; of sources also git's name of the content
 # ids         corpus, vocabulary, texts, ids, hashes, and the last two with add_special_tokens ("=": the same hashes).
@@ -43,6 +47,7 @@ def vocabularies():
     for path in glob.glob(os.path.join(os.environ["REPRISE_VOCAB"], "*.json")):
         with open(path, "rb") as f:
             made[os.path.basename(path)[:-5]] = f.read()
+    made.update({"ranks/" + name: models.ranks(made[name]) for name in models.RANKED})
     return dict(sorted(made.items()))
 
 
@@ -50,16 +55,35 @@ def corpora():
     return dict(sorted(texts.corpora(os.environ["REPRISE_DATA"]).items()))
 
 
-def opened(content):
+def opened(name, content):
+    if name.startswith("ranks/"):
+        return Ranks(name[6:], content)
     t = tokenizers.Tokenizer.from_buffer(content)
     t.no_truncation()
     t.no_padding()
     return t
 
 
+class Ranks:
+    """tiktoken, with the pattern of the tokenizer.json that the ranks are from"""
+
+    def __init__(self, name, content):
+        with open(os.path.join(os.environ["REPRISE_VOCAB"], name + ".json"), encoding="utf-8") as f:
+            pattern = json.load(f)["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"]
+        pairs = (line.split() for line in content.splitlines())
+        self.t = tiktoken.Encoding(name, pat_str=pattern, mergeable_ranks={base64.b64decode(p): int(i) for p, i in pairs}, special_tokens={})
+
+    def encode(self, text, add_special_tokens=True):
+        del add_special_tokens
+        return types.SimpleNamespace(ids=self.t.encode_ordinary(text))
+
+    def id_to_token(self, i):
+        return self.t.decode_single_token_bytes(i)
+
+
 def row(job):
     corpus, name, content = job
-    t = opened(content)
+    t = opened(name, content)
     count, sums, hashes = 0, [0, 0], ["", ""]
     for _, all_texts in texts.of_model(corpus, corpora()[corpus](), name):
         for _, chunk in texts.chunks(all_texts):
@@ -77,7 +101,7 @@ def row(job):
 
 def make():
     """Rows whose texts and vocabulary are those of the file that is there are kept."""
-    out, jobs, kept = [HEAD % (tokenizers.__version__, texts.GROUP)], [], {}
+    out, jobs, kept = [HEAD % (tokenizers.__version__, tiktoken.__version__, texts.GROUP)], [], {}
     old = texts.Expected() if os.path.exists(texts.EXPECTED) else None
     same_version = old and old.head == out[0]
     for corpus, groups in corpora().items():
@@ -107,7 +131,7 @@ def make():
 
 def differ(name, corpus, most=5):
     content = vocabularies()[name]
-    t = opened(content)
+    t = opened(name, content)
     groups = list(texts.of_model(corpus, corpora()[corpus](), name))
     every = [(group, i, b) for group, row in groups for i, b in enumerate(row)]
     seen = [0, 0]

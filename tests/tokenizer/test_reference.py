@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Token ids against the numbers of the reference in expected.tsv: every vocabulary in REPRISE_VOCAB and every model of our own, on the
-corpora of texts.py, with and without added tokens. The short form takes of some corpora every second or eighth chunk, other ones for each
-vocabulary, so that eight vocabularies between them see all; REPRISE_FULL=1 takes everything. Prints TAP."""
+"""Token ids against the numbers of the reference in expected.tsv: every vocabulary in REPRISE_VOCAB, files of ranks made of some of
+them, and every model of our own, on the corpora of texts.py, with and without added tokens. The short form takes of some corpora every
+second or eighth chunk, other ones for each vocabulary, so that eight vocabularies between them see all; REPRISE_FULL=1 takes everything.
+Prints TAP."""
 
 import hashlib
 import os
@@ -90,15 +91,21 @@ def judge(path, name, number, corpora, expected):
 
 
 def vocabularies(expected, folder):
-    """(name, path, reason to skip it)"""
+    """(name, path of its file, which may not be there)"""
     for name, content in models.composed().items():
         path = os.path.join(folder, name + ".json")
         with open(path, "wb") as f:
             f.write(content)
         yield "models/" + name, path
-    for name in sorted(expected.vocabularies):
-        if "/" not in name:
-            yield name, os.path.join(os.environ.get("REPRISE_VOCAB", ""), name + ".json")
+    public = {name: os.path.join(os.environ.get("REPRISE_VOCAB", ""), name + ".json") for name in sorted(expected.vocabularies)
+              if "/" not in name}
+    yield from public.items()
+    for name in models.RANKED:
+        path = os.path.join(folder, name + ".ranks")
+        if os.path.isfile(public[name]):
+            with open(public[name], "rb") as f, open(path, "wb") as out:
+                out.write(models.ranks(f.read()))
+        yield "ranks/" + name, path
 
 
 def main():
@@ -142,7 +149,7 @@ def main():
                     skip("reference: " + name, "not the file that the numbers were made with")
                     continue
             problems = judge(path, name, number, corpora, expected)
-            if name.startswith("models/"):
+            if "/" in name:
                 case("reference: " + name, [corpus + ": " + p for corpus, row in problems.items() for p in row])
             else:
                 for corpus, row in problems.items():

@@ -177,8 +177,9 @@ def corpora(data_folder):
 
 
 def of_model(corpus, groups, name):
-    """The groups that a vocabulary is compared on: all, but for models of our own only some corpora and less chance."""
-    if not name.startswith("models/"):
+    """The groups that a vocabulary is compared on: all, but for models of our own and files of ranks only some corpora and less
+    chance."""
+    if "/" not in name:
         return groups
     if corpus not in ("special", "sweep", "random", "invalid"):
         return []
