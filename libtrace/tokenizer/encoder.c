@@ -108,6 +108,7 @@ static int encode(struct tr_encoder *e, struct tr_slice text, unsigned flags, st
 	int rc = text.n > TOK_TEXT_MAX / 4 ? -TR_ELIMIT : utf8_clean(&text, &e->clean);
 	if (rc < 0)
 		return tr_fail(err, (enum tr_code) - rc, "a text of more than 128 MiB");
+	matcher_begin(e->matcher, text.n);
 	if (flags & TR_TOK_SPECIAL)
 		rc = ids_add(ids, t->before.v, t->before.n, err);
 	if (rc == 0)

@@ -92,8 +92,25 @@ void trie_free(struct trie *t);
 #define TRIE_ROOT 0
 uint32_t trie_step(const struct trie *t, uint32_t node, unsigned char byte); /* TOK_NONE: none */
 
-/* --- pattern.c: what splits and replaces --------------------------------------------------- */
+/* --- regex.c, pattern.c: what splits and replaces --------------------------------------------------- */
 
+/* Well-known patterns, as they stand in files. */
+#define PATTERN_GPT2       "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+#define PATTERN_GPT2_SHORT "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
+#define PATTERN_CL100K                                                                                       \
+	"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+"       \
+	"[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define PATTERN_QWEN                                                                                         \
+	"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"  \
+	"\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+#define PATTERN_O200K                                                                                        \
+	"[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]+"          \
+	"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"                                                                     \
+	"[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]*"          \
+	"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"                                                                     \
+	"\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
+/* From Oniguruma's dialect to PCRE2's, appended to out. -TR_EDATA: something in it is not supported. */
+int regex_translate(struct tr_slice regex, struct tr_buf *out, struct tr_err *err);
 struct pattern {
 	char *literal; /* or NULL: a regex */
 	size_t n;
@@ -105,6 +122,7 @@ int pattern_regex(struct pattern *p, const char *regex, struct tr_err *err);
 void pattern_free(struct pattern *p);
 struct matcher; /* of one encoder: match data, limits, stack */
 int matcher_new(struct matcher **m, struct tr_err *err);
+void matcher_begin(struct matcher *m, size_t bytes); /* a text of that length: new limits */
 void matcher_free(struct matcher *m);
 /* The first match at or after `from` in s: 1 = found, 0 = none, < 0 a limit was reached. */
 int pattern_find(const struct pattern *p, struct matcher *m, struct tr_slice s, size_t from, size_t *start,

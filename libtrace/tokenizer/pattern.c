@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Patterns: literal text, or regular expressions by PCRE2 with its JIT. The reference uses Oniguruma, so what
- * the two read differently is rewritten first: \s, \w and \b mean Unicode's properties there, \h a
- * hexadecimal digit, ^ and $ the ends of lines, {,n} up to n, a class in a class its union. Intersections of
- * classes are refused. A match is bounded, so a hostile pattern ends in an error.
+ * Patterns: literal text, or regular expressions by PCRE2 with its JIT, rewritten from the reference's
+ * dialect by regex.c.
+ *
+ * The patterns of well-known tokenizers are known to take time in proportion to the text. Others are watched:
+ * they call back before each of their items, and an encoder has only so many steps for a text, so that a
+ * hostile one ends in an error. PCRE2's own limits do not do: its JIT counts no steps of a* a* a*.
  */
 #define _GNU_SOURCE           /* memmem */
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -12,115 +14,35 @@
 #include <pcre2.h>
 #include <stdlib.h>
 
-enum { PATTERN_MAX = 1 << 16, MATCH_LIMIT = 20000000, STACK_MAX = 1 << 20 };
-
-/* White_Space; PCRE2's own \s has U+180E too. */
-#define WHITE                                                                                                \
-	"\\x{09}-\\x{0d}\\x{20}\\x{85}\\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{"    \
-	"205f}\\x{3000}"
-#define WORD "\\p{L}\\p{M}\\p{Nd}\\p{Pc}"
-#define HEX  "0-9A-Fa-f"
-
-/* One regular expression on its way from the one dialect to the other. */
-struct translation {
-	struct tr_slice from;
-	size_t i;
-	int depth; /* of character classes */
-	struct tr_buf *to;
+enum {
+	PATTERN_MAX = 1 << 14,
+	MATCH_LIMIT = 20000000, /* of the interpreter, where there is no JIT */
+	HEAP_LIMIT = 64 << 10,  /* KiB; the same */
+	STACK_MAX = 8 << 20,
+	STEPS = 1 << 26, /* of a watched pattern, for a text ... */
+	STEPS_A_BYTE = 256,
 };
 
-static char peek(const struct translation *t, size_t ahead)
-{
-	return t->i + ahead < t->from.n ? t->from.p[t->i + ahead] : '\0';
-}
+/* Without alternatives that can match the same text in many ways. */
+static const char *const trusted[] = {
+    PATTERN_GPT2,
+    PATTERN_GPT2_SHORT,
+    PATTERN_CL100K,
+    PATTERN_QWEN,
+    PATTERN_O200K,
+    "\\p{N}{1,3}", /* DeepSeek V3's three */
+    "[\xe4\xb8\x80-\xe9\xbe\xa5\xe3\x81\x80-\xe3\x82\x9f\xe3\x82\xa0-\xe3\x83\xbf]+",
+    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| "
+    "?[\\p{P}"
+    "\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
+};
 
-static int escape(struct translation *t)
+static int is_trusted(struct tr_slice regex)
 {
-	static const struct {
-		char c;
-		const char *outside, *inside; /* of a character class; NULL: as it is */
-	} rows[] = {
-	    {'s', "[" WHITE "]", WHITE},
-	    {'S', "[^" WHITE "]", NULL},
-	    {'w', "[" WORD "]", WORD},
-	    {'W', "[^" WORD "]", NULL},
-	    {'h', "[" HEX "]", HEX},
-	    {'H', "[^" HEX "]", "\\x{0}-/:-@G-`g-\\x{10ffff}"},
-	    {'v', "\\x{0b}", "\\x{0b}"},
-	    {'b', "(?:(?<=[" WORD "])(?![" WORD "])|(?<![" WORD "])(?=[" WORD "]))", NULL},
-	    {'B', "(?:(?<=[" WORD "])(?=[" WORD "])|(?<![" WORD "])(?![" WORD "]))", NULL},
-	};
-	const char c = peek(t, 1), *put = NULL;
-	for (size_t r = 0; r < sizeof rows / sizeof rows[0]; r++)
-		if (rows[r].c == c)
-			put = t->depth ? rows[r].inside : rows[r].outside;
-	int rc = put ? tr_buf_str(t->to, put) : tr_buf_add(t->to, t->from.p + t->i, 2);
-	t->i += 2;
-	return rc;
-}
-
-/* A class within a class only adds to it there, so its brackets can go; what stands first or last in it must
- * not take another meaning. */
-static int open_class(struct translation *t)
-{
-	const int inner = t->depth > 0;
-	if (inner && peek(t, 1) == ':') { /* [:alpha:] */
-		const char *end = memmem(t->from.p + t->i, t->from.n - t->i, ":]", 2);
-		size_t n = end ? (size_t)(end - t->from.p) + 2 - t->i : 1;
-		t->i += n;
-		return tr_buf_add(t->to, t->from.p + t->i - n, n);
-	}
-	if (inner && peek(t, 1) == '^')
-		return -TR_EDATA;
-	t->depth++;
-	t->i++;
-	int rc = inner ? 0 : tr_buf_char(t->to, '[');
-	if (rc == 0 && peek(t, 0) == '^') {
-		t->i++;
-		rc = tr_buf_char(t->to, '^');
-	}
-	if (rc == 0 && (peek(t, 0) == ']' || (inner && peek(t, 0) == '-'))) {
-		rc = tr_buf_char(t->to, '\\');
-		rc = rc ? rc : tr_buf_char(t->to, t->from.p[t->i++]);
-	}
-	return rc;
-}
-
-static int in_class(struct translation *t)
-{
-	const char c = peek(t, 0);
-	if (c == '[')
-		return open_class(t);
-	if (c == '&' && peek(t, 1) == '&')
-		return -TR_EDATA;
-	t->i++;
-	if (c == ']')
-		return --t->depth ? 0 : tr_buf_char(t->to, c);
-	if (c == '-' && t->depth > 1 && peek(t, 0) == ']')
-		return tr_buf_str(t->to, "\\-");
-	return tr_buf_char(t->to, c);
-}
-
-/* 0, -TR_ENOMEM, -TR_ELIMIT, or -TR_EDATA: it says what cannot be said here. */
-static int translate(struct tr_slice regex, struct tr_buf *b)
-{
-	struct translation t = {.from = regex, .to = b};
-	int rc = 0;
-	while (rc == 0 && t.i < regex.n) {
-		if (peek(&t, 0) == '\\' && t.i + 1 < regex.n) {
-			rc = escape(&t);
-		} else if (t.depth) {
-			rc = in_class(&t);
-		} else if (peek(&t, 0) == '[') {
-			rc = open_class(&t);
-		} else {
-			const int open = peek(&t, 0) == '{' && peek(&t, 1) == ',' && peek(&t, 2) >= '0' &&
-			                 peek(&t, 2) <= '9';
-			rc = open ? tr_buf_str(b, "{0") : tr_buf_char(b, peek(&t, 0));
-			t.i++;
-		}
-	}
-	return rc;
+	for (size_t i = 0; i < sizeof trusted / sizeof trusted[0]; i++)
+		if (tr_slice_eq(regex, trusted[i]))
+			return 1;
+	return 0;
 }
 
 static int compile(struct pattern *p, struct tr_slice regex, struct tr_err *err)
@@ -129,21 +51,22 @@ static int compile(struct pattern *p, struct tr_slice regex, struct tr_err *err)
 	int code, rc;
 	PCRE2_SIZE at;
 	tr_buf_init(&b, PATTERN_MAX * 8);
-	rc = regex.n > PATTERN_MAX ? -TR_ELIMIT : translate(regex, &b);
-	if (rc == 0)
-		rc = tr_buf_char(&b, '\0');
+	rc = regex.n > PATTERN_MAX ? tr_fail(err, TR_ELIMIT, "a pattern that is too long")
+	                           : regex_translate(regex, &b, err);
+	pcre2_compile_context *context = pcre2_compile_context_create(NULL);
+	if (rc == 0 && (!context || tr_buf_char(&b, '\0') < 0))
+		rc = tok_no_memory(err);
 	if (rc < 0) {
 		tr_buf_free(&b);
-		tr_fail(err, (enum tr_code) - rc,
-		        rc == -TR_EDATA ? "classes that intersect or exclude within a class are not supported"
-		                        : "a pattern that is too long");
-		if (rc == -TR_EDATA)
-			tr_err_value(err, regex.p, regex.n);
+		pcre2_compile_context_free(context);
 		return rc;
 	}
+	pcre2_set_newline(context, PCRE2_NEWLINE_LF);
 	p->code = pcre2_compile((PCRE2_SPTR)b.p, b.n - 1,
-	                        PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &code, &at,
-	                        NULL);
+	                        PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C |
+	                            (is_trusted(regex) ? 0 : PCRE2_AUTO_CALLOUT),
+	                        &code, &at, context);
+	pcre2_compile_context_free(context);
 	tr_buf_free(&b);
 	if (!p->code) {
 		char why[128] = "?";
@@ -173,7 +96,7 @@ int pattern_parse(struct pattern *p, struct tr_json *j, struct tr_err *err)
 		return tok_bad(err, j, "pattern", "not {\"String\":...} or {\"Regex\":...}");
 	if (tr_json_next(j) != TR_JSON_STRING)
 		return tok_bad(err, j, "pattern", "not a string");
-	tr_buf_init(&text, PATTERN_MAX);
+	tr_buf_init(&text, PATTERN_MAX + 1);
 	rc = tok_string(j, &text);
 	if (rc == 0)
 		rc = tr_buf_char(&text, '\0'); /* so that there are bytes even where the text is empty */
@@ -203,10 +126,30 @@ void pattern_free(struct pattern *p)
 /* --- matching ----------------------------------------------------------------------------- */
 
 struct matcher {
+	uint64_t steps; /* left for this text */
+	size_t last;
 	pcre2_match_data *data;
 	pcre2_match_context *context;
 	pcre2_jit_stack *stack;
 };
+
+/* Before an item of a watched pattern: how far it has moved is what the last one cost. */
+static int watch(pcre2_callout_block *c, void *data)
+{
+	struct matcher *m = data;
+	size_t here = c->current_position;
+	uint64_t cost = 1 + (here > m->last ? here - m->last : 0);
+	m->last = here;
+	if (cost > m->steps)
+		return PCRE2_ERROR_MATCHLIMIT;
+	m->steps -= cost;
+	return 0;
+}
+
+void matcher_begin(struct matcher *m, size_t bytes)
+{
+	m->steps = STEPS + (uint64_t)bytes * STEPS_A_BYTE;
+}
 
 int matcher_new(struct matcher **out, struct tr_err *err)
 {
@@ -221,6 +164,9 @@ int matcher_new(struct matcher **out, struct tr_err *err)
 		return tok_no_memory(err);
 	}
 	pcre2_set_match_limit(m->context, MATCH_LIMIT);
+	pcre2_set_heap_limit(m->context, HEAP_LIMIT);
+	pcre2_set_callout(m->context, watch, m);
+	matcher_begin(m, 0);
 	pcre2_jit_stack_assign(m->context, NULL, m->stack);
 	*out = m;
 	return 0;

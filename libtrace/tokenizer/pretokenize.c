@@ -6,9 +6,6 @@
 
 #include <stdlib.h>
 
-static const char gpt2[] =
-    "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
-
 /* --- parsing ------------------------------------------------------------------------------ */
 
 static const struct {
@@ -132,7 +129,7 @@ static int parse_object(struct tr_tokenizer *t, struct tr_json *j, struct tr_err
 	if (rc == 0 && p && p->kind == PRE_SPLIT && !p->pattern.literal && !p->pattern.code)
 		rc = tr_fail(err, TR_EDATA, "pre_tokenizer: no pattern");
 	if (rc == 0 && p && p->kind == PRE_BYTES && p->split)
-		rc = pattern_regex(&p->pattern, gpt2, err);
+		rc = pattern_regex(&p->pattern, PATTERN_GPT2, err);
 	if (rc == 0 && p && p->kind == PRE_METASPACE && !p->replacement.n)
 		rc = tr_buf_str(&p->replacement, "\xe2\x96\x81");
 	return rc;
@@ -192,7 +189,7 @@ struct cutter {
 	struct spans *to;
 	size_t first; /* in `to`: where this word's pieces begin */
 	enum behavior how;
-	int invert, any, last_matched;
+	int invert, any, last_matched, empty;
 	int waiting; /* WITH_NEXT: a match that the next stretch takes in */
 	struct span held;
 };
@@ -202,11 +199,12 @@ static int stretch(struct cutter *c, size_t at, size_t n, int matched, struct tr
 	struct span *last = c->to->n > c->first ? &c->to->v[c->to->n - 1] : NULL;
 	int rc = 0;
 	matched ^= c->invert;
+	c->empty |= n == 0;
 	switch (c->how) {
 	case REMOVED:
-		return matched || n == 0 ? 0 : push(c->to, at, n, err);
+		return matched ? 0 : push(c->to, at, n, err);
 	case ISOLATED:
-		return n == 0 ? 0 : push(c->to, at, n, err);
+		return push(c->to, at, n, err);
 	case WITH_PREVIOUS:
 		if (matched && !c->last_matched && last)
 			last->n += n;
@@ -237,35 +235,40 @@ static int stretch(struct cutter *c, size_t at, size_t n, int matched, struct tr
 	return rc;
 }
 
+/* The last match, and pieces without text away. */
 static int cut_end(struct cutter *c, struct tr_err *err)
 {
-	return c->waiting ? push(c->to, c->held.at, c->held.n, err) : 0;
+	int rc = c->waiting ? push(c->to, c->held.at, c->held.n, err) : 0;
+	size_t kept = c->first;
+	for (size_t i = c->first; c->empty && i < c->to->n; i++)
+		if (c->to->v[i].n)
+			c->to->v[kept++] = c->to->v[i];
+	c->to->n = c->empty ? kept : c->to->n;
+	return rc;
 }
 
+/* An empty match counts, as a stretch of nothing, unless it stands right behind a match. */
 static int cut_by_pattern(const struct pre *p, struct matcher *m, struct tr_slice text, struct span w,
                           struct cutter *c, struct tr_err *err)
 {
 	struct tr_slice s = {text.p + w.at, w.n};
 	size_t from = 0, at = 0, start, end;
-	int rc;
-	while ((rc = pattern_find(&p->pattern, m, s, from, &start, &end, err)) == 1) {
+	int rc, any = 0;
+	while (from < s.n && (rc = pattern_find(&p->pattern, m, s, from, &start, &end, err)) != 0) {
+		if (rc < 0)
+			return rc;
+		from = end;
+		if (end == start && any && end == at) {
+			from += end < s.n ? utf8_length(s.p + end) : 1;
+			continue;
+		}
 		rc = start > at ? stretch(c, w.at + at, start - at, 0, err) : 0;
-		if (rc == 0 && end > start)
-			rc = stretch(c, w.at + start, end - start, 1, err);
+		rc = rc ? rc : stretch(c, w.at + start, end - start, 1, err);
 		if (rc < 0)
 			return rc;
 		at = end;
-		if (end > start)
-			from = end;
-		else if (end >= s.n)
-			break;
-		else
-			from = end + utf8_length(s.p + end);
-		if (from >= s.n)
-			break;
+		any = 1;
 	}
-	if (rc < 0)
-		return rc;
 	return at < s.n ? stretch(c, w.at + at, s.n - at, 0, err) : 0;
 }
 

@@ -10,29 +10,16 @@
 
 #include <openssl/evp.h>
 
-static const char gpt2[] = "'(?:[sdmt]|ll|ve|re)| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
-static const char cl100k[] =
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"
-    "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-static const char qwen[] =
-    "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|"
-    "\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-static const char o200k[] = "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]*[\\p{Ll}\\p{Lm}\\p{"
-                            "Lo}\\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
-                            "[^\\r\\n\\p{L}\\p{N}]?[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]+[\\p{Ll}\\p{Lm}\\p{"
-                            "Lo}\\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|"
-                            "\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-
 static const struct {
 	uint32_t ranks;
 	const char *pattern;
 } known[] = {
-    {50256, gpt2},    /* r50k_base, gpt2 */
-    {50280, gpt2},    /* p50k_base */
-    {100256, cl100k}, /* cl100k_base */
-    {128000, cl100k}, /* Llama 3 */
-    {151643, qwen},   /* Qwen */
-    {199998, o200k},  /* o200k_base, o200k_harmony */
+    {50256, PATTERN_GPT2_SHORT}, /* r50k_base, gpt2 */
+    {50280, PATTERN_GPT2_SHORT}, /* p50k_base */
+    {100256, PATTERN_CL100K},    /* cl100k_base */
+    {128000, PATTERN_CL100K},    /* Llama 3 */
+    {151643, PATTERN_QWEN},      /* Qwen */
+    {199998, PATTERN_O200K},     /* o200k_base, o200k_harmony */
 };
 
 static int line_parts(struct tr_slice line, struct tr_slice *base64, uint64_t *rank)
