@@ -198,6 +198,9 @@ int pattern_find(const struct pattern *p, struct matcher *m, struct tr_slice s, 
 	if (!p->code)
 		return find_literal(p, s, from, start, end);
 	int n = pcre2_match(p->code, (PCRE2_SPTR)s.p, s.n, from, PCRE2_NO_UTF_CHECK, m->data, m->context);
+	if (n == PCRE2_ERROR_JIT_STACKLIMIT) /* the interpreter has more room */
+		n = pcre2_match(p->code, (PCRE2_SPTR)s.p, s.n, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT,
+		                m->data, m->context);
 	if (n == PCRE2_ERROR_NOMATCH)
 		return 0;
 	if (n < 0) {

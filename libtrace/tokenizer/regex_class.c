@@ -202,14 +202,16 @@ int regex_escape(struct regex_job *j, struct regex_meaning *m)
 
 /* One operand of "&&": what can stand in a PCRE2 class, and alternatives that cannot. */
 struct operand {
-	struct tr_buf flat, others;
+	struct tr_buf flat, others; /* others: each with a bar behind it */
+	unsigned nothers;
 };
 
 static int put_operand(struct regex_job *j, struct operand *o, struct tr_buf *b)
 {
 	if (!o->flat.n && !o->others.n)
 		return regex_refuse(j, "a class with nothing in it");
-	int rc = regex_say(j, b, o->others.n ? "(?:" : "");
+	int group = o->nothers + (o->flat.n > 0) > 1;
+	int rc = regex_say(j, b, group ? "(?:" : "");
 	if (rc == 0 && o->flat.n) {
 		rc = regex_say(j, b, "[");
 		rc = rc ? rc : regex_say_bytes(j, b, o->flat.p, o->flat.n);
@@ -217,7 +219,7 @@ static int put_operand(struct regex_job *j, struct operand *o, struct tr_buf *b)
 	}
 	if (rc == 0 && o->others.n) {
 		rc = regex_say_bytes(j, b, o->others.p, o->others.n - 1); /* without the last bar */
-		rc = rc ? rc : regex_say(j, b, ")");
+		rc = rc || !group ? rc : regex_say(j, b, ")");
 	}
 	return rc;
 }
@@ -255,6 +257,7 @@ static int add_meaning(struct regex_job *j, struct operand *o, const struct rege
 		return regex_say_char(j, &o->flat, m->cp);
 	if (m->kind == REGEX_SET)
 		return regex_say(j, &o->flat, m->set);
+	o->nothers++;
 	rc = regex_say(j, &o->others, "[^");
 	rc = rc ? rc : regex_say(j, &o->others, m->set);
 	return rc ? rc : regex_say(j, &o->others, "]|");
@@ -316,7 +319,7 @@ static int members(struct regex_job *j, struct operand *o, struct tr_buf *ands, 
 			rc = regex_say(j, ands, "(?=");
 			rc = rc ? rc : put_operand(j, o, ands);
 			rc = rc ? rc : regex_say(j, ands, ")");
-			o->flat.n = o->others.n = 0;
+			o->flat.n = o->others.n = o->nothers = 0;
 			continue;
 		}
 		size_t at = j->at;
@@ -336,7 +339,7 @@ static int members(struct regex_job *j, struct operand *o, struct tr_buf *ands, 
 /* Behind the opening bracket: what the class matches, added to an operand of the one around it. */
 static int class_into(struct regex_job *j, struct operand *to, unsigned depth)
 {
-	struct operand o;
+	struct operand o = {.nothers = 0};
 	struct tr_buf ands;
 	int negated = regex_take(j, "^");
 	if (depth > 8)
@@ -345,15 +348,19 @@ static int class_into(struct regex_job *j, struct operand *to, unsigned depth)
 	tr_buf_init(&o.others, to->flat.max);
 	tr_buf_init(&ands, to->flat.max);
 	int rc = members(j, &o, &ands, depth);
-	if (rc == 0 && !ands.n && !o.others.n && o.flat.n) {
-		rc = negated ? regex_say(j, &to->others, "[^") : 0;
-		rc = rc ? rc : regex_say_bytes(j, negated ? &to->others : &to->flat, o.flat.p, o.flat.n);
-		rc = rc || !negated ? rc : regex_say(j, &to->others, "]|");
+	if (rc == 0 && !ands.n && !negated && (o.flat.n || o.others.n)) { /* a union */
+		rc = regex_say_bytes(j, &to->flat, o.flat.p, o.flat.n);
+		rc = rc ? rc : regex_say_bytes(j, &to->others, o.others.p, o.others.n);
+		to->nothers += o.nothers;
 	} else if (rc == 0) {
-		rc = regex_say(j, &to->others, negated ? "(?:(?!" : "(?:");
+		int plain = !ands.n && !o.others.n && o.flat.n;
+		to->nothers++;
+		rc = regex_say(j, &to->others, plain ? "[^" : negated ? "(?:(?!" : "(?:");
 		rc = rc || !ands.n ? rc : regex_say_bytes(j, &to->others, ands.p, ands.n);
-		rc = rc ? rc : put_operand(j, &o, &to->others);
-		rc = rc ? rc : regex_say(j, &to->others, negated ? ")" ANY_CHAR ")|" : ")|");
+		if (rc == 0)
+			rc = plain ? regex_say_bytes(j, &to->others, o.flat.p, o.flat.n)
+			           : put_operand(j, &o, &to->others);
+		rc = rc ? rc : regex_say(j, &to->others, plain ? "]|" : negated ? ")" ANY_CHAR ")|" : ")|");
 	}
 	tr_buf_free(&o.flat);
 	tr_buf_free(&o.others);
@@ -363,7 +370,7 @@ static int class_into(struct regex_job *j, struct operand *to, unsigned depth)
 
 int regex_class(struct regex_job *j)
 {
-	struct operand o;
+	struct operand o = {.nothers = 0};
 	tr_buf_init(&o.flat, j->out->max);
 	tr_buf_init(&o.others, j->out->max);
 	int rc = class_into(j, &o, 0);
