@@ -32,7 +32,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const char *const texts[] = {
 	    "",
 	    "It's 1234567 words, don't you THINK?\r\n\r\n  if (x) {\n\t\tnothing();\n\t}",
-	    "Ångström ﬁ ½ 漢字かな 한글 e\xcc\x81\xcc\xa3 مرحبا "
+	    "Ångström ﬁ ½ 漢字かな 한글 e\xcc\x81\xcc\xa3 مرحبا",
 	    "\xf0\x9f\x91\xa8\xe2\x80\x8d\xf0\x9f\x91\xa9",
 	    "<s>[CLS] </s><|endoftext|> \xff\xc0\x80\xed\xa0\x80\xf4\x90\x80\x80\xe2\x82",
 	    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!",
