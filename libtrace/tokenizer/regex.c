@@ -190,9 +190,14 @@ static int quantifier(struct regex_job *j, char c)
 			j->repeated = 0;
 			return regex_say(j, j->out, "\\{");
 		}
-		snprintf(text, sizeof text, fixed ? "{%s}" : "{%s,%s}", low[0] ? low : "0", high);
-		if (!fixed && regex_take(j, "?"))
-			return repeat(j, strcat(text, "?"), 0);
+		int lazy = !fixed && regex_take(j, "?");
+		snprintf(text, sizeof text,
+		         fixed  ? "{%s}"
+		         : lazy ? "{%s,%s}?"
+		                : "{%s,%s}",
+		         low[0] ? low : "0", high);
+		if (lazy)
+			return repeat(j, text, 0);
 		/* Neither {n}? nor {n,m}+ is what it looks like: both repeat the whole. */
 		return repeat(j, text,
 		              regex_next_is(j, "+") || regex_next_is(j, "?") || regex_next_is(j, "*"));
