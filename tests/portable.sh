@@ -27,7 +27,7 @@ foreign='
 s390x    s390x  s390x-linux-gnu    s390x    -O2
 aarch64  arm64  aarch64-linux-gnu  aarch64  -O2
 '
-libraries=(libzstd-dev zlib1g-dev libssl-dev libcsv-dev libcjson-dev libcmocka-dev)
+libraries=(libzstd-dev zlib1g-dev libssl-dev libcsv-dev libcjson-dev libpcre2-dev libutf8proc-dev libcmocka-dev)
 tools=(trace-synth trace-convert)
 units=(test_stream test_ints test_json test_num test_rng test_dist)
 
