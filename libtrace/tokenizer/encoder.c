@@ -15,7 +15,6 @@ int tr_encoder_new(struct tr_encoder **out, const struct tr_tokenizer *t, struct
 	tr_buf_init(&e->clean, TOK_TEXT_MAX);
 	tr_buf_init(&e->norm[0], TOK_TEXT_MAX);
 	tr_buf_init(&e->norm[1], TOK_TEXT_MAX);
-	tr_buf_init(&e->scratch, TOK_TEXT_MAX);
 	tr_buf_init(&e->pre.text, TOK_TEXT_MAX);
 	tr_buf_init(&e->pre.other, TOK_TEXT_MAX);
 	int rc = matcher_new(&e->matcher, err);
@@ -39,7 +38,6 @@ void tr_encoder_free(struct tr_encoder *e)
 	tr_buf_free(&e->clean);
 	tr_buf_free(&e->norm[0]);
 	tr_buf_free(&e->norm[1]);
-	tr_buf_free(&e->scratch);
 	tr_ids_free(&e->counted);
 	free(e->nodes);
 	free(e);

@@ -17,9 +17,10 @@
 enum {
 	TOK_FILE_MAX = 256 << 20,
 	TOK_TEXT_MAX = 512 << 20, /* of a text, and of each of its forms on the way */
-	TOK_PIECES_MAX = 8 << 20, /* entries of a vocabulary, merges */
+	TOK_PIECES_MAX = 4 << 20, /* entries of a vocabulary, merges */
 	TOK_ID_MAX = INT32_MAX,
 	TOK_ADDED_MAX = 1024, /* bytes of an added token */
+	TOK_WALK_MAX = 1024,  /* bytes of a piece that is found by walking a trie */
 	TOK_STEPS_MAX = 64,   /* normalizers or pre-tokenizers */
 };
 #define TOK_NONE UINT32_MAX
@@ -242,6 +243,8 @@ struct unigram {
 };
 struct wordpiece { /* and WordLevel, which has no prefix and takes whole words only */
 	struct tr_buf unk, prefix;
+	struct trie trie;
+	uint32_t rest; /* where the trie's pieces with the prefix go on; TOK_NONE: there is none */
 	size_t max_chars;
 	int whole_only;
 };
@@ -287,7 +290,7 @@ struct tr_tokenizer {
 struct tr_encoder {
 	const struct tr_tokenizer *t;
 	struct matcher *matcher;
-	struct tr_buf clean, norm[2], scratch;
+	struct tr_buf clean, norm[2];
 	struct pre_work pre;
 	struct bpe_work *bpe;
 	struct unigram_node *nodes;
@@ -316,6 +319,7 @@ int unigram_parse_vocab(struct tr_tokenizer *t, struct tr_json *j, struct tr_err
 int unigram_ready(struct tr_tokenizer *t, struct tr_err *err);
 void unigram_free(struct unigram *u);
 int unigram_word(struct tr_encoder *e, struct tr_slice word, struct tr_ids *ids, struct tr_err *err);
+int wordpiece_ready(struct tr_tokenizer *t, struct tr_err *err);
 int wordpiece_word(struct tr_encoder *e, struct tr_slice word, struct tr_ids *ids, struct tr_err *err);
 
 int post_parse(struct tr_tokenizer *t, struct tr_json *j, struct tr_err *err);

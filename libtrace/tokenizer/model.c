@@ -164,7 +164,7 @@ static int choose(struct tr_tokenizer *t, struct said *s, struct tr_err *err)
 		t->wordpiece.unk = take(&s->unk);
 		t->wordpiece.prefix = take(&t->bpe.prefix);
 		t->wordpiece.max_chars = s->max_chars;
-		return 0;
+		return wordpiece_ready(t, err);
 	}
 	if (type.n && !tr_slice_eq(type, "BPE"))
 		return tok_refuse(err, "model", type);

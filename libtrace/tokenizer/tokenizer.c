@@ -212,6 +212,7 @@ void tr_tokenizer_free(struct tr_tokenizer *t)
 	vocab_free(&t->vocab);
 	bpe_free(&t->bpe);
 	unigram_free(&t->unigram);
+	trie_free(&t->wordpiece.trie);
 	tr_buf_free(&t->wordpiece.unk);
 	tr_buf_free(&t->wordpiece.prefix);
 	tr_ids_free(&t->before);

@@ -118,6 +118,8 @@ int unigram_ready(struct tr_tokenizer *t, struct tr_err *err)
 	u->unk_score = lowest - 10.0;
 	for (uint32_t i = 0; i < t->vocab.count && rc == 0; i++) {
 		const struct piece *p = &t->vocab.v[i];
+		if (p->n > TOK_WALK_MAX)
+			return tr_fail(err, TR_ELIMIT, "vocab: a piece of more than %d bytes", TOK_WALK_MAX);
 		rc = trie_add(&u->trie, (struct tr_slice){t->vocab.arena.p + p->at, p->n}, p->id, err);
 	}
 	return rc;
